@@ -1,0 +1,74 @@
+"""spikeglot: one model for many animals' spikes, trained by multi-task masking (MtM).
+
+>>> import spikeglot as sg
+>>> sessions = sg.simulate_sessions()
+>>> len(sessions)
+4
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Session": "spikeglot.data.session",
+    "Sessions": "spikeglot.data.sessions",
+    "load_sessions": "spikeglot.data.sessions",
+    "simulate_sessions": "spikeglot.data.simulate",
+    "from_counts": "spikeglot.data.sources.arrays",
+    "from_spike_times": "spikeglot.data.sources.arrays",
+    "from_pynapple": "spikeglot.data.sources.pynapple",
+    "Recipe": "spikeglot.settings",
+    "load_recipe": "spikeglot.settings",
+    "SpikeglotError": "spikeglot.errors",
+    "pretrain": "spikeglot.api",
+    "evaluate": "spikeglot.api",
+    "load_run": "spikeglot.api",
+    "draw_raster": "spikeglot.api",
+    "write_scores": "spikeglot.evaluation.scores",
+}
+
+if TYPE_CHECKING:
+    from spikeglot.api import draw_raster, evaluate, load_run, pretrain
+    from spikeglot.data.session import Session
+    from spikeglot.data.sessions import Sessions, load_sessions
+    from spikeglot.data.simulate import simulate_sessions
+    from spikeglot.data.sources.arrays import from_counts, from_spike_times
+    from spikeglot.data.sources.pynapple import from_pynapple
+    from spikeglot.errors import SpikeglotError
+    from spikeglot.evaluation.scores import write_scores
+    from spikeglot.settings import Recipe, load_recipe
+
+__all__ = [
+    "Recipe",
+    "Session",
+    "Sessions",
+    "SpikeglotError",
+    "draw_raster",
+    "evaluate",
+    "from_counts",
+    "from_pynapple",
+    "from_spike_times",
+    "load_recipe",
+    "load_run",
+    "load_sessions",
+    "pretrain",
+    "simulate_sessions",
+    "write_scores",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name's home when it is first used: `import spikeglot` loads nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'spikeglot' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,207 @@
+"""The verbs in Python; the shell has the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from spikeglot.batch import SessionTensors, to_tensors
+from spikeglot.checkpoint import Checkpoint, SessionCard, build_model, check_same_data, load_checkpoint
+from spikeglot.data.prepare import Prepared, prepare_session
+from spikeglot.data.session import Session
+from spikeglot.errors import CheckpointError, DataError
+from spikeglot.evaluation.baselines import BASELINES, run_baselines
+from spikeglot.evaluation.exact import oracle_predictions, predict_tasks
+from spikeglot.evaluation.scores import score_predictions, summarise_sessions
+from spikeglot.events import Event, Listener, Progress, silent
+from spikeglot.randomness import derive_seed
+from spikeglot.settings import TASKS, Recipe, load_recipe
+from spikeglot.training.log import CsvLog
+from spikeglot.training.loop import train
+from spikeglot.training.run_folder import RunFolder
+from spikeglot.training.start import start_sessions
+from spikeglot.viz.raster import plot_raster
+
+
+def pretrain(
+    sessions: Iterable[Session],
+    *,
+    out: str | Path,
+    recipe: Recipe | str = "mtm-ndt1",
+    resume: bool = False,
+    listen: Listener = silent,
+) -> Checkpoint:
+    """Train one model on all sessions by multi-task masking and return the best checkpoint.
+
+    Parameters
+    ----------
+    sessions:
+        What to train on, for instance ``load_sessions("data/")``.
+    out:
+        Folder of the run: checkpoints ``best`` and ``last``, ``log.csv``.
+    recipe:
+        All settings; a `Recipe`, the name of an embedded one, or a TOML file.
+    resume:
+        Go on with the run in ``out``; the result equals an uninterrupted run bit for bit.
+    listen:
+        Called with every event (`spikeglot.events`).
+
+    Raises
+    ------
+    SpikeglotError
+        Data, settings or the folder cannot be used; the message names every session with a problem.
+    KeyboardInterrupt
+        The run was interrupted; ``last`` holds the state.
+    """
+    recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
+    run = RunFolder(Path(out), resume)
+    prepared = prepare_all(sessions, recipe)
+    cards = {name: SessionCard.of(one) for name, one in prepared.items()}
+    train_sessions = {name: part_tensors(one, "train") for name, one in prepared.items()}
+    val_sessions = {name: part_tensors(one, "val") for name, one in prepared.items()}
+    if resume:
+        checkpoint, position = run.load_last(recipe)
+        _check_same_sessions(checkpoint, prepared, str(out))
+    else:
+        torch.manual_seed(derive_seed(recipe.seed, "weights"))
+        model = build_model(recipe, {name: one.counts.n_units for name, one in prepared.items()})
+        checkpoint, position = Checkpoint(model, recipe, cards), None
+        start_sessions(model, train_sessions, listen)
+
+    with CsvLog(run.log_path, keep_until=position.step if position else 0) as log:
+
+        def tell(event: Event) -> None:
+            log(event)
+            listen(event)
+
+        finished = train(checkpoint, train_sessions, val_sessions, run, tell, position)
+    if not finished:
+        raise KeyboardInterrupt
+    return load_checkpoint(run.path / "best")
+
+
+def evaluate(
+    run: str | Path | Checkpoint,
+    sessions: Iterable[Session],
+    *,
+    tasks: Sequence[str] = TASKS,
+    baselines: Sequence[str] = tuple(BASELINES),
+    memory_mb: int = 256,
+    listen: Listener = silent,
+) -> pd.DataFrame:
+    """Score a model on the test trials of the sessions, exactly, next to the baselines.
+
+    Returns one row per number: ``model, task, metric, null, aggregation, session_id, subject_id, unit_id, region,
+    n_spikes, value``. Simulated sessions also get the model "oracle", which knows the true rates.
+
+    Raises
+    ------
+    SpikeglotError
+        The run cannot be read; a session is unknown to it, or is not the one that it was trained on.
+    """
+    checkpoint = run if isinstance(run, Checkpoint) else load_run(run)
+    where = "the run" if isinstance(run, Checkpoint) else str(run)
+    prepared = prepare_all(sessions, checkpoint.recipe)
+    _check_same_sessions(checkpoint, prepared, where)
+    frames = []
+    for session_id, one in prepared.items():
+        counts, split = one.counts, one.split
+        tensors = to_tensors(counts)
+        predictions = {
+            "mtm": predict_tasks(
+                checkpoint.model,
+                tensors,
+                split.test,
+                tasks=tasks,
+                prompted=checkpoint.recipe.mask.prompted,
+                memory_mb=memory_mb,
+                listen=listen,
+            )
+        }
+        if counts.rates is not None:
+            predictions["oracle"] = oracle_predictions(counts.rates[split.test], tensors, tasks)
+
+        def tell(done: int, total: int, name: str, session_id: str = session_id) -> None:
+            listen(Progress("baselines", done, total, f"{session_id} {name}"))
+
+        for name, by_task in run_baselines(counts, split, baselines, progress=tell).items():
+            predictions[name] = {task: by_task[task] for task in tasks if task in by_task}
+        for model, by_task in predictions.items():
+            frames.append(score_predictions(by_task, counts, split.train, split.test, model))
+    return summarise_sessions(pd.concat(frames, ignore_index=True))
+
+
+def load_run(path: str | Path) -> Checkpoint:
+    """Read the best checkpoint of a run folder, or the checkpoint folder itself."""
+    path = Path(path)
+    if path.is_dir() and not (path / "config.json").exists() and not (path / "best").exists():
+        raise CheckpointError(
+            f"The folder '{path}' holds no run. Give the folder that `spikeglot pretrain --out` wrote."
+        )
+    return load_checkpoint(path if (path / "config.json").exists() else path / "best")
+
+
+def prepare_all(sessions: Iterable[Session], recipe: Recipe) -> dict[str, Prepared]:
+    """Prepare every session as the recipe says, keyed by session id.
+
+    Raises
+    ------
+    DataError
+        No session; two with the same id; sessions that cannot be used, all of them in one message.
+    """
+    prepared: dict[str, Prepared] = {}
+    problems = []
+    for session in sessions:
+        if session.session_id in prepared:
+            problems.append(f"Two sessions are called '{session.session_id}'. Give each file once.")
+            continue
+        try:
+            prepared[session.session_id] = prepare_session(session, recipe)
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError("\n".join(problems))
+    if not prepared:
+        raise DataError("There is no session to work on. Give files or folders of recordings.")
+    return prepared
+
+
+def part_tensors(prepared: Prepared, part: str) -> SessionTensors:
+    """Return the trials of one part of the split ("train", "val" or "test") as tensors."""
+    return to_tensors(prepared.counts.take_trials(getattr(prepared.split, part)))
+
+
+def _check_same_sessions(checkpoint: Checkpoint, prepared: dict[str, Prepared], where: str) -> None:
+    """Make sure that the model knows each session, and by the same units and trials."""
+    for session_id, one in prepared.items():
+        checkpoint.model.stitcher(session_id)
+        check_same_data(checkpoint.sessions[session_id], one, where)
+
+
+def draw_raster(checkpoint: Checkpoint, session: Session, path: str | Path, listen: Listener = silent) -> Path:
+    """Draw the test trials of a session next to the model's co-smoothing prediction of them, as PNG."""
+    one = prepare_session(session, checkpoint.recipe)
+    _check_same_sessions(checkpoint, {session.session_id: one}, "the run")
+    counts, window = one.counts.take_trials(one.split.test), checkpoint.recipe.window
+    predicted = predict_tasks(
+        checkpoint.model,
+        to_tensors(counts),
+        np.arange(counts.n_trials),
+        tasks=["co-smoothing"],
+        prompted=checkpoint.recipe.mask.prompted,
+        listen=listen,
+    )["co-smoothing"]
+    return plot_raster(
+        counts.counts,
+        predicted,
+        counts.regions,
+        path,
+        bin_size_s=window.bin_size_s,
+        start_s=window.start_s,
+        align=window.align or "",
+        title=f"{session.session_id}: every unit predicted from all others, test trials",
+    )

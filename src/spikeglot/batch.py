@@ -1,0 +1,105 @@
+"""The one place where numpy becomes tensors: a batch is a list of groups, one per session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from spikeglot.data.counts import Counts
+from spikeglot.data.session import UNKNOWN_REGION
+from spikeglot.masking.mask import Mask
+from spikeglot.masking.mixture import draw_mixture
+from spikeglot.masking.schemes import Layout
+from spikeglot.settings import MaskSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Trials of one session with their masks.
+
+    ``counts`` (trial, time, unit) float32; ``start_s`` (trial,) float64, start of each window on the session clock.
+    Models read counts through ``mask.visible`` only.
+    """
+
+    session_id: str
+    counts: Tensor
+    start_s: Tensor
+    mask: Mask
+
+    def to(self, device: torch.device | str) -> Group:
+        """Return the group on another device."""
+        return Group(self.session_id, self.counts.to(device), self.start_s.to(device), self.mask.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class SessionTensors:
+    """The counts of one session as tensors: (trial, time, unit) uint8 or wider, and what masks need."""
+
+    session_id: str
+    counts: Tensor
+    start_s: Tensor
+    region: Tensor
+
+    @property
+    def n_trials(self) -> int:
+        return len(self.counts)
+
+    def group(self, trials: Tensor | slice, mask: Mask) -> Group:
+        """Return some trials with their masks."""
+        return Group(self.session_id, self.counts[trials].float(), self.start_s[trials], mask)
+
+    def layout(self, n_trials: int) -> Layout:
+        """Return what a scheme needs to know to draw masks for ``n_trials`` trials."""
+        return Layout(n_trials, self.counts.shape[1], self.region)
+
+
+def region_codes(regions: np.ndarray) -> Tensor:
+    """Turn region names (unit,) into codes, -1 where the region is not known."""
+    names = sorted({name for name in regions if name != UNKNOWN_REGION})
+    code_of = {name: code for code, name in enumerate(names)} | {UNKNOWN_REGION: -1}
+    return torch.tensor([code_of[name] for name in regions], dtype=torch.int64)
+
+
+def to_tensors(counts: Counts) -> SessionTensors:
+    """Turn the counts of one session into tensors (uint8 counts are shared, not copied)."""
+    values = counts.counts if counts.counts.dtype == np.uint8 else counts.counts.astype(np.int32)
+    return SessionTensors(
+        session_id=counts.session_id,
+        counts=torch.from_numpy(np.ascontiguousarray(values)),
+        start_s=torch.from_numpy(counts.trials["window_start_s"].to_numpy(np.float64, copy=True)),
+        region=region_codes(counts.regions),
+    )
+
+
+def epoch_batches(n_trials: Mapping[str, int], batch_size: int, order: Generator) -> Iterator[dict[str, Tensor]]:
+    """Yield batches ``{session_id: trials}`` that mix sessions and visit every trial of each once.
+
+    The last batch of an epoch is smaller where the numbers do not divide; nothing is trimmed.
+    """
+    owner = torch.cat([torch.full((n,), i) for i, n in enumerate(n_trials.values())])
+    trial = torch.cat([torch.arange(n) for n in n_trials.values()])
+    shuffled = torch.randperm(len(owner), generator=order)
+    names = list(n_trials)
+    for chunk in shuffled.split(batch_size):
+        yield {names[i]: trial[chunk[owner[chunk] == i]] for i in owner[chunk].unique().tolist()}
+
+
+def masked_groups(
+    sessions: Mapping[str, SessionTensors], batch: Mapping[str, Tensor], settings: MaskSettings, draws: Generator
+) -> list[Group]:
+    """Turn trial numbers into groups, drawing ``settings.masks_per_trial`` masks for every trial."""
+    groups = []
+    for session_id, trials in batch.items():
+        session = sessions[session_id]
+        repeated = trials.repeat(settings.masks_per_trial)
+        groups.append(session.group(repeated, draw_mixture(settings, session.layout(len(repeated)), draws)))
+    return groups
+
+
+def sessions_by_id(all_counts: Sequence[Counts]) -> dict[str, SessionTensors]:
+    """Key the tensors of several sessions by session id."""
+    return {counts.session_id: to_tensors(counts) for counts in all_counts}

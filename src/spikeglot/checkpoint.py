@@ -1,0 +1,150 @@
+"""A folder <-> a model: ``config.json``, ``model.safetensors``, ``sessions.json``. Strict, and no pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from spikeglot.data.prepare import Prepared
+from spikeglot.errors import CheckpointError
+from spikeglot.models.mtm import MtM
+from spikeglot.settings import Recipe, make_recipe
+
+FORMAT = 1
+"""Number of the layout of the folder; another number is refused."""
+
+
+@dataclass(frozen=True)
+class SessionCard:
+    """What a model remembers of a session: its units in order, and which trials it was given for what."""
+
+    session_id: str
+    subject_id: str
+    unit_ids: tuple[str, ...]
+    regions: tuple[str, ...]
+    train_trials: tuple[int, ...]
+    val_trials: tuple[int, ...]
+    test_trials: tuple[int, ...]
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> SessionCard:
+        """Return the card of a prepared session; trials are named by ``trial_id``."""
+        counts, split = prepared.counts, prepared.split
+        trial_id = counts.trials["trial_id"].to_numpy()
+        train, val, test = (tuple(int(i) for i in trial_id[part]) for part in (split.train, split.val, split.test))
+        return cls(
+            counts.session_id, counts.subject_id, counts.unit_ids, tuple(counts.regions), train, val, test
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A model with all that is needed to use it: the recipe that made it and the sessions it knows."""
+
+    model: MtM
+    recipe: Recipe
+    sessions: Mapping[str, SessionCard]
+
+
+def build_model(recipe: Recipe, n_units: Mapping[str, int]) -> MtM:
+    """Return an untrained model for sessions of ``n_units``, with the weights of the recipe's seed."""
+    return MtM(recipe.model, recipe.window.n_bins, recipe.window.bin_size_s, n_units)
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint into ``folder`` (made if absent)."""
+    from spikeglot import __version__
+
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {"format": FORMAT, "spikeglot": __version__, "recipe": checkpoint.recipe.model_dump(mode="json")}
+    write_json(folder / "config.json", config)
+    write_json(folder / "sessions.json", [asdict(card) for card in checkpoint.sessions.values()])
+    weights = {name: value.detach().cpu().contiguous() for name, value in checkpoint.model.state_dict().items()}
+    save_file(weights, folder / "model.safetensors")
+
+
+def load_checkpoint(folder: Path, device: str | torch.device = "cpu") -> Checkpoint:
+    """Read a checkpoint folder, strictly: every weight must be there, and no other.
+
+    Raises
+    ------
+    CheckpointError
+        Not a checkpoint; of another format; incomplete or damaged.
+    """
+    config = read_json(folder / "config.json")
+    if config.get("format") != FORMAT:
+        raise CheckpointError(
+            f"The checkpoint '{folder}' has format {config.get('format')!r} (written by spikeglot "
+            f"{config.get('spikeglot', 'unknown')}); this spikeglot reads format {FORMAT}. "
+            "Use the version that wrote it, or pretrain again."
+        )
+    recipe = make_recipe(config["recipe"], where=f"recipe of the checkpoint '{folder}'")
+    cards = [SessionCard(**_tuples(card)) for card in read_json(folder / "sessions.json")]
+    model = build_model(recipe, {card.session_id: len(card.unit_ids) for card in cards})
+    try:
+        model.load_state_dict(load_file(folder / "model.safetensors"), strict=True)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise CheckpointError(
+            f"The weights in '{folder}' cannot be read or do not fit its config.json: {error}. "
+            "Copy the whole folder again, or pretrain again."
+        ) from error
+    return Checkpoint(model.to(device), recipe, {card.session_id: card for card in cards})
+
+
+def check_same_data(card: SessionCard, prepared: Prepared, where: str) -> None:
+    """Make sure that a session holds the units and the split that the model was trained on.
+
+    Raises
+    ------
+    CheckpointError
+        Units or trials differ: scores on trials that were trained on would be worth nothing.
+    """
+    now = SessionCard.of(prepared)
+    for name in ("unit_ids", "regions", "train_trials", "val_trials", "test_trials"):
+        before, after = getattr(card, name), getattr(now, name)
+        if before != after:
+            raise CheckpointError(
+                f"Session '{card.session_id}' is not the one that '{where}' was trained on: its {name} differ "
+                f"({len(before)} then, {len(after)} now). Evaluate with the same files and the same recipe."
+            )
+
+
+def replace_folder(new: Path, target: Path) -> None:
+    """Put the folder ``new`` in the place of ``target``; a kill in between leaves the old one as ``target.old``."""
+    old = target.with_name(target.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        os.replace(target, old)
+    os.replace(new, target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as readable JSON."""
+    path.write_text(json.dumps(value, indent=1) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON that belongs to a checkpoint; a clear error where it is absent or damaged."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"There is no checkpoint in '{path.parent}': {path.name} is absent. Give the folder that "
+            "`spikeglot pretrain --out` wrote."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"'{path}' is damaged ({error}). Copy the folder again, or pretrain again.") from error
+
+
+def _tuples(card: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in card.items()}

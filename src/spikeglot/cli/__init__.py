@@ -1,0 +1,69 @@
+"""The shell: the same verbs as in Python. Results go to stdout, progress to stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+USAGE = """usage: spikeglot VERB [OPTIONS] ...
+
+One model for many animals' spikes, trained by multi-task masking (MtM).
+
+  demo                               simulate, pretrain, evaluate, draw: three minutes, no data needed
+  show     DATA...                   sessions, units per region, firing rates, trials, what is dropped
+  pretrain DATA... --out RUN         train one model on all sessions
+  evaluate RUN DATA... --out CSV     score the four tasks, exactly, next to baselines
+
+DATA are files or folders: NWB (.nwb), ALF/ONE folders, brainsets HDF5 (.h5), plain arrays (.npz), or the word
+"simulated" for the embedded data set. Every verb has --help, --quiet and --json.
+"""
+
+EXIT_ERROR = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit status: 0, 1 for an error, 2 for wrong usage, 130 when interrupted."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        sys.stdout.write(USAGE)
+        return 0 if argv else EXIT_USAGE
+    if argv[0] == "--version":
+        from spikeglot import __version__
+
+        sys.stdout.write(f"spikeglot {__version__}\n")
+        return 0
+    return _run(argv[0], argv[1:])
+
+
+def _run(verb: str, flags: list[str]) -> int:
+    os.environ.setdefault("PYDANTIC_ERRORS_INCLUDE_URL", "0")
+    from spikeglot.cli.arguments import VERBS, parse
+    from spikeglot.cli.output import Output
+    from spikeglot.errors import SpikeglotError, did_you_mean
+
+    if verb not in VERBS:
+        sys.stderr.write(f"error: there is no verb '{verb}'.{did_you_mean(verb, VERBS)} See spikeglot --help.\n")
+        return EXIT_USAGE
+    try:
+        arguments = parse(verb, flags)
+        output = Output(arguments.quiet, arguments.json)
+        _verb(verb)(arguments, output)
+    except SpikeglotError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return EXIT_ERROR
+    except KeyboardInterrupt as error:
+        sys.stderr.write(f"interrupted. {error}\n")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        return EXIT_ERROR
+    return 0
+
+
+def _verb(name: str):  # noqa: ANN202
+    """Import one verb only: `show` must not wait for torch."""
+    from importlib import import_module
+
+    return import_module(f"spikeglot.cli.{name}").run

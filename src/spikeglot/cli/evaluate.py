@@ -1,0 +1,66 @@
+"""``spikeglot evaluate``: score a run on the four tasks, next to the baselines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from spikeglot.cli.arguments import Evaluate, WindowFlags
+from spikeglot.cli.data import read_data
+from spikeglot.cli.output import Output
+from spikeglot.cli.progress import ProgressBars
+from spikeglot.errors import SettingsError
+from spikeglot.settings import WindowSettings
+
+
+def run(arguments: Evaluate, output: Output) -> None:
+    """Score, write the table, print its summary."""
+    from spikeglot.api import draw_raster, evaluate, load_run
+    from spikeglot.evaluation.baselines import BASELINES
+    from spikeglot.evaluation.scores import check_scores_path, write_scores
+
+    check_scores_path(arguments.out)
+    checkpoint = load_run(arguments.run)
+    check_window(arguments.window, checkpoint.recipe.window)
+    with ProgressBars(output.stderr) as bars:
+        sessions = read_data(arguments.data, bars)
+        scores = evaluate(
+            checkpoint,
+            sessions,
+            tasks=arguments.tasks,
+            baselines=tuple(BASELINES) if arguments.baselines is None else arguments.baselines,
+            memory_mb=arguments.memory_mb,
+            listen=bars,
+        )
+    write_scores(scores, arguments.out)
+    show_summary(scores, output, arguments.out)
+    output.hint(f"Wrote {arguments.out} ({len(scores):,} rows).")
+    if arguments.raster is not None:
+        draw_raster(checkpoint, sessions[0], arguments.raster)
+        output.hint(f"Wrote {arguments.raster}.")
+
+
+def show_summary(scores: pd.DataFrame, output: Output, path: Path) -> None:
+    """Print the summary table by task, with both null models and the number of units left out."""
+    from spikeglot.evaluation.summary import summary_frame, summary_table
+
+    rows = summary_frame(scores).reset_index().to_dict(orient="records")
+    output.result(summary_table(scores), data={"scores": str(path), "n_rows": len(scores), "summary": rows})
+
+
+def check_window(flags: WindowFlags, window: WindowSettings) -> None:
+    """Make sure that window flags, where given, are those of the run.
+
+    Raises
+    ------
+    SettingsError
+        A flag differs: the model knows windows of one kind only.
+    """
+    for name, value in vars(flags).items():
+        trained = getattr(window, name)
+        if value is not None and value != trained:
+            raise SettingsError(
+                f"--window.{name.replace('_', '-')} is {value}, but the run was trained with {trained}. "
+                "Leave the flag out, or pretrain with these windows."
+            )

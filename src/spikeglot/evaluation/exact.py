@@ -1,0 +1,83 @@
+"""The four tasks, exactly: every unit held out in turn, batched over (trial, question) pairs in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikeglot.batch import SessionTensors
+from spikeglot.events import Listener, Progress, silent
+from spikeglot.masking.tasks import Questions, ask, questions
+from spikeglot.models.mtm import MtM
+from spikeglot.settings import TASKS
+
+ARRAYS_PER_PAIR = 16
+"""About how many float32 arrays (time, unit) one pair keeps alive inside the model."""
+
+
+@torch.no_grad()
+def predict_tasks(
+    model: MtM,
+    session: SessionTensors,
+    trials: np.ndarray,
+    *,
+    tasks: Sequence[str] = TASKS,
+    prompted: bool = True,
+    memory_mb: int = 256,
+    listen: Listener = silent,
+) -> dict[str, np.ndarray]:
+    """Predict what each task hides, on the given trials.
+
+    Returns per task the log-rates (trial, time, unit) float32, natural logs of expected counts per bin, NaN where
+    the task asks for nothing. The model sees the visible counts of each question only. ``memory_mb`` bounds the
+    size of a batch.
+    """
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    index = torch.from_numpy(np.asarray(trials))
+    n_bins, n_units = session.counts.shape[1:]
+    asked = {task: questions(task, session.region, n_bins) for task in tasks}
+    total = sum(len(q) for q in asked.values()) * len(index)
+    pairs_at_once = max(1, memory_mb * 2**20 // (4 * n_bins * n_units * ARRAYS_PER_PAIR))
+    done, predictions = 0, {}
+    for task, its_questions in asked.items():
+        log_rate = torch.full((len(index), n_bins, n_units), float("nan"))
+        for row, trial in pairs(its_questions, len(index), pairs_at_once):
+            mask = ask(its_questions, row, n_bins)
+            group = session.group(index[trial], mask if prompted else mask.unprompted())
+            predicted = model([group.to(device)])[0].cpu()
+            pair, time, unit = mask.target.nonzero(as_tuple=True)
+            log_rate[trial[pair], time, unit] = predicted[pair, time, unit]
+            done += len(row)
+            listen(Progress("evaluate", done, total, f"{session.session_id} {task}"))
+        predictions[task] = log_rate.numpy()
+    model.train(was_training)
+    return predictions
+
+
+def pairs(asked: Questions, n_trials: int, at_once: int) -> list[tuple[Tensor, Tensor]]:
+    """List (question, trial) number pairs in batches of ``at_once``: every question of every trial, once."""
+    row = torch.arange(len(asked)).repeat_interleave(n_trials)
+    trial = torch.arange(n_trials).repeat(len(asked))
+    return list(zip(row.split(at_once), trial.split(at_once), strict=True))
+
+
+def scored_entries(task: str, session: SessionTensors) -> np.ndarray:
+    """Return (time, unit) bool: the entries of a window that a task asks for."""
+    n_bins, n_units = session.counts.shape[1:]
+    asked = questions(task, session.region, n_bins)
+    if len(asked) == 0:
+        return np.zeros((n_bins, n_units), dtype=bool)
+    return ask(asked, torch.arange(len(asked)), n_bins).target.any(0).numpy()
+
+
+def oracle_predictions(rates: np.ndarray, session: SessionTensors, tasks: Sequence[str] = TASKS) -> dict[str, np.ndarray]:
+    """Return the log of the true expected counts (trial, time, unit) as predictions of every task (simulated data)."""
+    return {
+        task: np.where(scored_entries(task, session), np.log(np.maximum(rates, 1e-9)), np.nan).astype(np.float32)
+        for task in tasks
+    }

@@ -1,0 +1,53 @@
+"""What the library reports while it works. Progress bars, logs and trackers are listeners: functions of an event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """``done`` of ``total`` units of a ``stage`` ("read", "fit", "evaluate", ...) are finished; ``detail`` names the last."""
+
+    stage: str
+    done: int
+    total: int
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """One optimiser step: number from 1, of how many, loss (nats per target), learning rate, trials per second."""
+
+    step: int
+    n_steps: int
+    loss: float
+    learning_rate: float
+    trials_per_s: float
+
+
+@dataclass(frozen=True)
+class Validated:
+    """Validation after ``step`` steps: bits per spike per task, their mean, and whether it is the best so far."""
+
+    step: int
+    bits_per_spike: Mapping[str, float]
+    mean: float
+    is_best: bool
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Training was interrupted after ``step`` of ``n_steps`` steps; the checkpoint `last` holds the state."""
+
+    step: int
+    n_steps: int
+
+
+Event = Progress | StepDone | Validated | Stopped
+Listener = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """Listen to nothing."""

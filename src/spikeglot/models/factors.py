@@ -1,0 +1,115 @@
+"""The factor path: what is known in closed form about a session, as a module that obeys masks.
+
+Per time scale a Gaussian factor model of the counts (loadings L, private variances psi) gives the posterior mean of
+the factors from whatever is visible,
+
+    z = (I + L_v' psi_v^-1 L_v)^-1 L_v' psi_v^-1 x_v,
+
+so that one set of weights from factors to log-rates serves every mask: one unit hidden, a region hidden, all but one
+region hidden, the end of the window hidden. It is fitted by `spikeglot.training.factor_start`; the transformer
+learns what remains. (Factor analysis: Everitt 1984; for spikes: Yu et al. 2009, J Neurophysiol 102:614.)
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from spikeglot.batch import Group
+
+BIN_PRIOR = 0.5
+"""Bins' worth of the slower time scale that smoothed counts are shrunk with (hidden bins leave little evidence)."""
+MAX_LOG_RATE = 3.0
+"""Log-rates (per bin) above this grow no further: exp of an extrapolation must not ruin a score."""
+
+
+class Factors(nn.Module):
+    """Mean rates, trial average, drift, and factors of one session -> log-rates (trial, time, unit).
+
+    Shapes: S time scales (the window mean first), K factors each, N units, T bins, W cosines.
+    """
+
+    def __init__(self, n_units: int, n_bins: int, n_factors: int, smooth_bins: tuple[float, ...], n_waves: int) -> None:
+        super().__init__()
+        n_scales = 1 + len(smooth_bins)
+        self.n_bins = n_bins
+        self.smooth_bins = smooth_bins
+        self.register_buffer("span_s", torch.zeros(2, dtype=torch.float64))
+        self.log_mean = nn.Parameter(torch.zeros(n_units))
+        self.psth = nn.Parameter(torch.zeros(n_bins, n_units))
+        self.drift = nn.Parameter(torch.zeros(n_waves, n_units))
+        self.center = nn.Parameter(torch.zeros(n_scales, n_units))
+        self.scale = nn.Parameter(torch.ones(n_scales, n_units))
+        self.loading = nn.Parameter(torch.zeros(n_scales, n_units, n_factors))
+        self.log_private = nn.Parameter(torch.zeros(n_scales, n_units))
+        self.weight = nn.Parameter(torch.zeros(n_scales * n_factors, n_units))
+        self.history = nn.Parameter(torch.zeros(n_scales, n_units))
+
+    @property
+    def n_latent(self) -> int:
+        """Factors of all time scales together."""
+        return self.weight.shape[0]
+
+    def forward(self, group: Group) -> tuple[Tensor, Tensor]:
+        """Return log-rates (trial, time, unit) and the factors (trial, time, scale x factor)."""
+        visible = group.mask.visible.to(self.log_mean.dtype)
+        features = self.features(group.counts, visible, group.mask.causal)
+        seen = visible.amax(1)
+        factors = [self.posterior(s, features[s], seen) for s in range(len(features))]
+        latent = torch.cat(factors, dim=-1)
+        log_rate = self.baseline(group.start_s) + latent @ self.weight
+        for s, (x, z) in enumerate(zip(features, factors, strict=True)):
+            private = (x - z @ self.loading[s].T) * seen[:, None]
+            log_rate = log_rate + private * self.history[s]
+        return log_rate.clamp_max(MAX_LOG_RATE), latent
+
+    def baseline(self, start_s: Tensor) -> Tensor:
+        """Return log-rates (trial, time, unit) without any counts: mean, trial average and drift."""
+        drift = cosines(start_s, self.span_s, len(self.drift)) @ self.drift
+        return self.log_mean + self.psth + drift[:, None]
+
+    def features(self, counts: Tensor, visible: Tensor, causal: Tensor) -> list[Tensor]:
+        """Return standardised smoothed counts (trial, time, unit) per time scale, 0 where a unit is hidden.
+
+        Each scale is the counts smoothed over the visible bins, less the next slower scale. In causal trials a bin
+        is smoothed over itself and earlier bins only.
+        """
+        shown = counts * visible
+        slower = torch.exp(self.log_mean.detach()).expand_as(counts)
+        out = []
+        for s, width in enumerate((math.inf, *self.smooth_bins)):
+            kernel = smoothing(self.n_bins, width, causal)
+            amount = kernel @ visible
+            smooth = (kernel @ shown + BIN_PRIOR * slower) / (amount + BIN_PRIOR)
+            x = (smooth - slower - self.center[s]) / self.scale[s]
+            out.append(x * (amount > 0))
+            slower = smooth
+        return out
+
+    def posterior(self, s: int, x: Tensor, seen: Tensor) -> Tensor:
+        """Return the posterior mean (trial, time, factor) of the factors of scale ``s`` given the units seen."""
+        loading = self.loading[s]
+        precise = loading * torch.exp(-self.log_private[s])[:, None]
+        n_factors = loading.shape[1]
+        outer = (precise[:, :, None] * loading[:, None, :]).flatten(1)
+        information = (seen @ outer).unflatten(1, (n_factors, n_factors))
+        information = information + torch.eye(n_factors, device=x.device, dtype=x.dtype)
+        evidence = (x * seen[:, None]) @ precise
+        return torch.cholesky_solve(evidence.transpose(1, 2), torch.linalg.cholesky(information)).transpose(1, 2)
+
+
+def smoothing(n_bins: int, width_bins: float, causal: Tensor) -> Tensor:
+    """Return Gaussian weights (trial, time, time), of earlier bins only in causal trials; an infinite width is flat."""
+    bins = torch.arange(n_bins, device=causal.device, dtype=torch.float32)
+    kernel = torch.exp(-0.5 * ((bins[:, None] - bins) / width_bins) ** 2)
+    return torch.where(causal[:, None, None], kernel.tril(), kernel)
+
+
+def cosines(start_s: Tensor, span_s: Tensor, n_waves: int) -> Tensor:
+    """Return (trial, wave) cosines over the session; before and after the span they keep their end values."""
+    length = (span_s[1] - span_s[0]).clamp_min(1e-9)
+    share = ((start_s - span_s[0]) / length).clamp(0, 1).float()
+    wave = torch.arange(1, n_waves + 1, device=start_s.device)
+    return math.sqrt(2) * torch.cos(math.pi * share[:, None] * wave)

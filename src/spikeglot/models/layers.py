@@ -1,0 +1,86 @@
+"""The transformer layers of the backbone: pre-norm attention with a full or a causal pattern per trial."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Attention(nn.Module):
+    """Multi-head attention with one fused q/k/v projection.
+
+    ``forward(x, allowed, rotation)``: x (trial, token, width); allowed (trial, 1, token, token) bool or None for
+    attention to everything; rotation is None or the (cos, sin) of rotary positions.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, allowed: Tensor | None, rotation: tuple[Tensor, Tensor] | None) -> Tensor:
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        if rotation is not None:
+            q, k = rotate(q, *rotation), rotate(k, *rotation)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+
+class Layer(nn.Module):
+    """One pre-norm transformer layer: attention, then an MLP with GELU."""
+
+    def __init__(self, width: int, heads: int, mlp_width: int, dropout: float) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = Attention(width, heads)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, mlp_width), nn.GELU(), nn.Linear(mlp_width, width))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, allowed: Tensor | None, rotation: tuple[Tensor, Tensor] | None) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x), allowed, rotation))
+        return x + self.dropout(self.mlp(self.mlp_norm(x)))
+
+
+def scale_like_tfixup(layers: nn.ModuleList) -> None:
+    """Shrink the weights that write into the residual stream by 0.67 depth^(-1/4).
+
+    As NDT1 does, after T-Fixup (Huang et al. 2020): the deeper the stack, the smaller each layer's first say.
+    """
+    factor = 0.67 * len(layers) ** -0.25
+    with torch.no_grad():
+        for layer in layers:
+            assert isinstance(layer, Layer)
+            width = layer.attention.out.out_features
+            layer.attention.qkv.weight[2 * width :] *= factor
+            for module in (layer.attention.out, layer.mlp[0], layer.mlp[2]):
+                module.weight.mul_(factor)  # type: ignore[union-attr, operator]
+
+
+def allowed_pairs(causal: Tensor, n_prefix: int, n_bins: int) -> Tensor | None:
+    """Return (trial, 1, token, token) bool, which token may attend to which; None if all may in every trial.
+
+    In causal trials bins see the prefix and bins up to their own, and the prefix sees the prefix only: otherwise
+    it would carry future bins into past ones over two layers.
+    """
+    if not causal.any():
+        return None
+    n_tokens = n_prefix + n_bins
+    lower = torch.ones((n_tokens, n_tokens), dtype=torch.bool, device=causal.device).tril()
+    lower[:n_prefix, :n_prefix] = True
+    return (lower | ~causal[:, None, None])[:, None]
+
+
+def rotary_angles(n_tokens: int, head_width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return (cos, sin) (token, head_width / 2) of rotary positions (Su et al. 2021, base 10,000)."""
+    frequency = 10_000.0 ** (-torch.arange(0, head_width, 2, device=device) / head_width)
+    angle = torch.arange(n_tokens, device=device)[:, None] * frequency
+    return angle.cos(), angle.sin()
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate the halves of (trial, head, token, head_width) by the angles of their positions."""
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat((first * cos - second * sin, first * sin + second * cos), dim=-1)

@@ -1,0 +1,53 @@
+"""What belongs to one session: its units' way into the shared model and out of it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from spikeglot.batch import Group
+from spikeglot.models.factors import Factors
+from spikeglot.settings import ModelSettings
+
+
+class Stitcher(nn.Module):
+    """Read-in and readout of one session, and (unless ``start`` is "zero") what is known of its rates in closed form.
+
+    The published model reads raw counts, hidden ones as 0. Otherwise counts enter scaled per unit: (count - mean) /
+    sqrt(mean), hidden ones as 0, that is, as the mean; and the readout adds to the mean log-rate or to the factors'.
+    """
+
+    def __init__(self, n_units: int, n_bins: int, bin_size_s: float, settings: ModelSettings) -> None:
+        super().__init__()
+        self.start = settings.start
+        self.read_in = nn.Linear(n_units, settings.stitch_width)
+        self.readout = nn.Linear(settings.width, n_units)
+        nn.init.zeros_(self.readout.bias)
+        self.token = nn.Parameter(0.02 * torch.randn(settings.width))
+        self.register_buffer("mean_count", torch.ones(n_units))
+        self.factors: Factors | None = None
+        if settings.start == "factors":
+            known = settings.factors
+            n_factors = min(known.n_factors, max(1, n_units // 3))
+            smooth_bins = tuple(width_s / bin_size_s for width_s in known.timescales_s)
+            self.factors = Factors(n_units, n_bins, n_factors, smooth_bins, known.drift_waves)
+            self.factors.requires_grad_(False)
+            self.read_factors = nn.Linear(self.factors.n_latent, settings.stitch_width, bias=False)
+            nn.init.zeros_(self.readout.weight)
+
+    def stitch(self, group: Group) -> tuple[Tensor, Tensor | None]:
+        """Return channels (trial, time, stitch_width) and the log-rates known in closed form, if any."""
+        visible = group.mask.visible
+        if self.start == "zero":
+            return self.read_in(group.counts * visible), None
+        scaled = (group.counts - self.mean_count) / self.mean_count.clamp_min(1e-3).sqrt()
+        channels = self.read_in(scaled * visible)
+        if self.factors is None:
+            return channels, self.mean_count.clamp_min(1e-6).log()
+        known, latent = self.factors(group)
+        return channels + self.read_factors(latent), known
+
+    def read_out(self, states: Tensor, known: Tensor | None) -> Tensor:
+        """Return log-rates (trial, time, unit) from states (trial, time, width)."""
+        learned = self.readout(states)
+        return learned if known is None else known + learned

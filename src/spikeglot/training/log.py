@@ -1,0 +1,62 @@
+"""``log.csv``: one row per step, validation scores in the rows where there was one."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from types import TracebackType
+
+from spikeglot.events import Event, StepDone, Validated
+from spikeglot.settings import TASKS
+
+COLUMNS = ("step", "loss", "learning_rate", "trials_per_s", *(f"val {task}" for task in TASKS), "val mean")
+
+
+class CsvLog:
+    """A listener that writes a run's log, rows flushed as they come.
+
+    A resumed run keeps the rows up to step ``keep_until``; later ones belong to steps that were lost.
+    """
+
+    def __init__(self, path: Path, keep_until: int = 0) -> None:
+        kept = _rows_until(path, keep_until) if keep_until and path.exists() else []
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("w", newline="")
+        self._writer = csv.DictWriter(self._file, COLUMNS)
+        self._writer.writeheader()
+        self._writer.writerows(kept)
+        self._row: dict[str, object] | None = None
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, StepDone):
+            self._write()
+            self._row = {
+                "step": event.step,
+                "loss": f"{event.loss:.6g}",
+                "learning_rate": f"{event.learning_rate:.4g}",
+                "trials_per_s": f"{event.trials_per_s:.1f}",
+            }
+        elif isinstance(event, Validated):
+            scores = {f"val {task}": f"{value:.5f}" for task, value in event.bits_per_spike.items()}
+            self._row = {"step": event.step} | (self._row or {}) | scores | {"val mean": f"{event.mean:.5f}"}
+
+    def __enter__(self) -> CsvLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._write()
+        self._file.close()
+
+    def _write(self) -> None:
+        """Write the row of the last step, which by now is complete."""
+        if self._row is not None:
+            self._writer.writerow(self._row)
+            self._file.flush()
+            self._row = None
+
+
+def _rows_until(path: Path, step: int) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return [row for row in csv.DictReader(file) if int(row["step"]) <= step]

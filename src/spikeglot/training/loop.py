@@ -1,0 +1,154 @@
+"""The training loop: batches that mix sessions and schemes, validation, checkpoints, resume, and a clean stop.
+
+All randomness of step s is derived from (seed, s), so a resumed run equals an uninterrupted one bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from spikeglot.batch import Group, SessionTensors, epoch_batches, masked_groups
+from spikeglot.checkpoint import Checkpoint
+from spikeglot.errors import SpikeglotError
+from spikeglot.events import Listener, StepDone, Stopped, Validated
+from spikeglot.masking.mixture import usable_schemes
+from spikeglot.randomness import derive_seed, generator
+from spikeglot.settings import Recipe
+from spikeglot.training.interrupt import StopRequest
+from spikeglot.training.objective import objective
+from spikeglot.training.optimiser import learning_rate, make_optimiser
+from spikeglot.training.run_folder import Position, RunFolder
+from spikeglot.training.validation import Validation, mean_score
+
+
+def train(
+    checkpoint: Checkpoint,
+    train_sessions: Mapping[str, SessionTensors],
+    val_sessions: Mapping[str, SessionTensors],
+    run: RunFolder,
+    listen: Listener,
+    position: Position | None = None,
+) -> bool:
+    """Train ``checkpoint.model`` in place, from ``position`` on; return False if it was interrupted.
+
+    Writes the checkpoints ``best`` and ``last`` into the run folder at every validation and at the end.
+    """
+    recipe, device = checkpoint.recipe, pick_device(checkpoint.recipe.train.device)
+    check_schemes(recipe, train_sessions)
+    model = checkpoint.model.to(device)
+    model.train()
+    optimiser = make_optimiser(model, recipe.train)
+    validation = Validation(train_sessions, val_sessions, recipe)
+    if position is None:
+        position = Position(0, -math.inf, 0)
+        position = _validate(checkpoint, validation, device, run, listen, position)
+        run.save_last(checkpoint, optimiser, position)
+    elif position.step > 0:
+        run.load_optimiser(optimiser)
+
+    steps = recipe.train.steps
+    with StopRequest() as stop:
+        for step, batch in batches(recipe, train_sessions, start=position.step):
+            began = time.perf_counter()
+            groups = masked_groups(train_sessions, batch, recipe.mask, generator(recipe.seed, "masks", step))
+            loss = training_step(model, optimiser, [g.to(device) for g in groups], recipe, step)
+            seconds = time.perf_counter() - began
+            n_trials = sum(len(group.mask) for group in groups)
+            rate = learning_rate(step, recipe.train)
+            listen(StepDone(step + 1, steps, loss, rate, n_trials / seconds))
+            position = Position(step + 1, position.best_mean, position.best_step)
+            if (step + 1) % recipe.train.validate_every == 0 or step + 1 == steps:
+                position = _validate(checkpoint, validation, device, run, listen, position)
+                run.save_last(checkpoint, optimiser, position)
+            if stop.requested and step + 1 < steps:
+                run.save_last(checkpoint, optimiser, position)
+                listen(Stopped(step + 1, steps))
+                return False
+    return True
+
+
+def training_step(
+    model: torch.nn.Module, optimiser: torch.optim.Optimizer, groups: list[Group], recipe: Recipe, step: int
+) -> float:
+    """Do one optimiser step and return its loss, in nats per target.
+
+    Raises
+    ------
+    SpikeglotError
+        The loss is not finite.
+    """
+    torch.manual_seed(derive_seed(recipe.seed, "dropout", step))
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate(step, recipe.train)
+    optimiser.zero_grad(set_to_none=True)
+    loss = objective(groups, model(groups), recipe.train.objective)
+    if not torch.isfinite(loss):
+        raise SpikeglotError(
+            f"The loss is {loss.item()} at step {step + 1}. Lower train.learning_rate (now "
+            f"{recipe.train.learning_rate:g}); the checkpoint `last` holds the state of the last validation."
+        )
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.train.clip_norm)
+    optimiser.step()
+    return loss.item()
+
+
+def batches(
+    recipe: Recipe, sessions: Mapping[str, SessionTensors], start: int
+) -> Iterator[tuple[int, dict[str, Tensor]]]:
+    """Yield (step, batch) from step ``start`` on, epoch after epoch, each in an order of its own."""
+    n_trials = {name: session.n_trials for name, session in sessions.items()}
+    per_epoch = math.ceil(sum(n_trials.values()) / recipe.train.batch_size)
+    for step in range(start, recipe.train.steps):
+        epoch, within = divmod(step, per_epoch)
+        if within == 0 or step == start:
+            order = generator(recipe.seed, "order", epoch)
+            epoch_list = list(epoch_batches(n_trials, recipe.train.batch_size, order))
+        yield step, epoch_list[within]
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device of a setting; "auto" is a GPU where there is one."""
+    if name != "auto":
+        return torch.device(name)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def check_schemes(recipe: Recipe, sessions: Mapping[str, SessionTensors]) -> None:
+    """Make sure that every session allows a scheme of the mixture.
+
+    Raises
+    ------
+    SpikeglotError
+        The mixture has schemes on regions only, and a session has no regions.
+    """
+    for session_id, session in sessions.items():
+        if not usable_schemes(recipe.mask, bool((session.region >= 0).any())):
+            raise SpikeglotError(
+                f"Session '{session_id}' has no regions, and all of mask.schemes ({', '.join(recipe.mask.schemes)}) "
+                "need them. Add a scheme such as neuron, or name the regions of its units."
+            )
+
+
+def _validate(
+    checkpoint: Checkpoint,
+    validation: Validation,
+    device: torch.device,
+    run: RunFolder,
+    listen: Listener,
+    position: Position,
+) -> Position:
+    """Score the model, keep it as ``best`` if it is, and return the position with the best score so far."""
+    scores = validation.score(checkpoint.model, device)
+    mean = mean_score(scores)
+    is_best = mean > position.best_mean or position.best_mean == -math.inf
+    if is_best:
+        run.save("best", checkpoint)
+        position = Position(position.step, mean, position.step)
+    listen(Validated(position.step, scores, mean, is_best))
+    return position

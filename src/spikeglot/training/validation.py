@@ -1,0 +1,80 @@
+"""Validation on fixed masks: the four tasks, a few questions per trial, drawn once from the seed."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from spikeglot.batch import Group, SessionTensors
+from spikeglot.masking.tasks import ask, questions
+from spikeglot.models.mtm import MtM
+from spikeglot.randomness import generator
+from spikeglot.settings import TASKS, Recipe
+from spikeglot.training.objective import poisson_loss
+
+ROWS_AT_ONCE = 128
+
+
+class Validation:
+    """Bits per spike of validation trials on fixed task masks, pooled, against each unit's training mean.
+
+    The training mean is the null here because a fixed sample of questions leaves units with no spike to average.
+    """
+
+    def __init__(
+        self,
+        train: Mapping[str, SessionTensors],
+        val: Mapping[str, SessionTensors],
+        recipe: Recipe,
+    ) -> None:
+        self.groups: dict[str, list[Group]] = defaultdict(list)
+        self.null_log_rate: dict[str, Tensor] = {}
+        n_asked = recipe.train.validation_questions
+        for session_id, session in val.items():
+            counts = train[session_id].counts.float()
+            floor = 0.5 / (counts.shape[0] * counts.shape[1])
+            self.null_log_rate[session_id] = counts.mean((0, 1)).clamp_min(floor).log()
+            for task in TASKS:
+                asked = questions(task, session.region, session.counts.shape[1])
+                if len(asked) == 0:
+                    continue
+                n = min(n_asked, len(asked))
+                draws = generator(recipe.seed, "validation", session_id, task)
+                lottery = torch.rand((session.n_trials, len(asked)), generator=draws)
+                rows = lottery.topk(n, dim=1).indices.flatten()
+                trials = torch.arange(session.n_trials).repeat_interleave(n)
+                for t, r in zip(trials.split(ROWS_AT_ONCE), rows.split(ROWS_AT_ONCE), strict=True):
+                    mask = ask(asked, r, session.counts.shape[1])
+                    self.groups[task].append(session.group(t, mask if recipe.mask.prompted else mask.unprompted()))
+
+    @torch.no_grad()
+    def score(self, model: MtM, device: torch.device) -> dict[str, float]:
+        """Return bits per spike by task, mean over sessions; NaN for a task that no session allows."""
+        was_training = model.training
+        model.eval()
+        scores = {task: self._score_task(model, self.groups[task], device) for task in TASKS}
+        model.train(was_training)
+        return scores
+
+    def _score_task(self, model: MtM, groups: Sequence[Group], device: torch.device) -> float:
+        gain: dict[str, float] = defaultdict(float)
+        spikes: dict[str, float] = defaultdict(float)
+        for cpu_group in groups:
+            group = cpu_group.to(device)
+            target = group.mask.target
+            null = self.null_log_rate[group.session_id].to(device).expand_as(group.counts)
+            better = poisson_loss(null, group.counts) - poisson_loss(model([group])[0], group.counts)
+            gain[group.session_id] += float((better * target).sum())
+            spikes[group.session_id] += float((group.counts * target).sum())
+        per_session = [gain[s] / (spikes[s] * math.log(2)) for s in gain if spikes[s] > 0]
+        return sum(per_session) / len(per_session) if per_session else math.nan
+
+
+def mean_score(scores: Mapping[str, float]) -> float:
+    """Return the mean over the tasks that were scored."""
+    known = [value for value in scores.values() if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
