@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -22,3 +24,16 @@ def shared_data() -> Path:
 def lederberg(shared_data: Path) -> Path:
     """The reference recording of the protocol in results/: mouse, 14 regions, 300 trials."""
     return shared_data / "steinmetz2019" / "sub-Lederberg_ses-20171206_ecephys.nwb"
+
+
+@pytest.fixture(scope="session")
+def factories() -> ModuleType:
+    """Builders of small counts, masks and models (factories.py); tests that ask import torch."""
+    spec = importlib.util.spec_from_file_location(
+        "spikeglot_factories", Path(__file__).with_name("factories.py")
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -59,17 +59,17 @@ def pretrain(
     """
     recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
     run = RunFolder(Path(out), resume)
+    checkpoint, position = run.load_last(recipe) if resume else (None, None)
     prepared = prepare_all(sessions, recipe)
+    if checkpoint is not None:
+        prepared = _as_started(checkpoint, prepared, str(out))
     cards = {name: SessionCard.of(one) for name, one in prepared.items()}
     train_sessions = {name: part_tensors(one, "train") for name, one in prepared.items()}
     val_sessions = {name: part_tensors(one, "val") for name, one in prepared.items()}
-    if resume:
-        checkpoint, position = run.load_last(recipe)
-        _check_same_sessions(checkpoint, prepared, str(out))
-    else:
+    if checkpoint is None:
         torch.manual_seed(derive_seed(recipe.seed, "weights"))
         model = build_model(recipe, {name: one.counts.n_units for name, one in prepared.items()})
-        checkpoint, position = Checkpoint(model, recipe, cards), None
+        checkpoint = Checkpoint(model, recipe, cards)
         start_sessions(model, train_sessions, listen)
 
     with CsvLog(run.log_path, keep_until=position.step if position else 0) as log:
@@ -173,6 +173,17 @@ def prepare_all(sessions: Iterable[Session], recipe: Recipe) -> dict[str, Prepar
 def part_tensors(prepared: Prepared, part: str) -> SessionTensors:
     """Return the trials of one part of the split ("train", "val" or "test") as tensors."""
     return to_tensors(prepared.counts.take_trials(getattr(prepared.split, part)))
+
+
+def _as_started(checkpoint: Checkpoint, prepared: dict[str, Prepared], where: str) -> dict[str, Prepared]:
+    """Return the sessions in the order in which a run was started with them; the batches depend on it."""
+    _check_same_sessions(checkpoint, prepared, where)
+    missing = [name for name in checkpoint.sessions if name not in prepared]
+    if missing:
+        raise CheckpointError(
+            f"The run in '{where}' was started with more sessions: {', '.join(missing)}. Resume with the same data."
+        )
+    return {name: prepared[name] for name in checkpoint.sessions}
 
 
 def _check_same_sessions(checkpoint: Checkpoint, prepared: dict[str, Prepared], where: str) -> None:

@@ -65,11 +65,11 @@ def region_codes(regions: np.ndarray) -> Tensor:
 
 
 def to_tensors(counts: Counts) -> SessionTensors:
-    """Turn the counts of one session into tensors (uint8 counts are shared, not copied)."""
+    """Turn the counts of one session into tensors (writable uint8 counts are shared, not copied)."""
     values = counts.counts if counts.counts.dtype == np.uint8 else counts.counts.astype(np.int32)
     return SessionTensors(
         session_id=counts.session_id,
-        counts=torch.from_numpy(np.ascontiguousarray(values)),
+        counts=torch.from_numpy(np.require(values, requirements=["C", "W"])),
         start_s=torch.from_numpy(counts.trials["window_start_s"].to_numpy(np.float64, copy=True)),
         region=region_codes(counts.regions),
     )

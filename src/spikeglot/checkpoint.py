@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -19,6 +19,7 @@ from spikeglot.errors import CheckpointError
 from spikeglot.models.mtm import MtM
 from spikeglot.settings import Recipe, make_recipe
 
+T = TypeVar("T")
 FORMAT = 1
 """Number of the layout of the folder; another number is refused."""
 
@@ -80,15 +81,15 @@ def load_checkpoint(folder: Path, device: str | torch.device = "cpu") -> Checkpo
     CheckpointError
         Not a checkpoint; of another format; incomplete or damaged.
     """
-    config = read_json(folder / "config.json")
+    config = read_json(folder / "config.json", dict)
     if config.get("format") != FORMAT:
         raise CheckpointError(
             f"The checkpoint '{folder}' has format {config.get('format')!r} (written by spikeglot "
             f"{config.get('spikeglot', 'unknown')}); this spikeglot reads format {FORMAT}. "
             "Use the version that wrote it, or pretrain again."
         )
-    recipe = make_recipe(config["recipe"], where=f"recipe of the checkpoint '{folder}'")
-    cards = [SessionCard(**_tuples(card)) for card in read_json(folder / "sessions.json")]
+    recipe = make_recipe(config.get("recipe"), where=f"recipe of the checkpoint '{folder}'")
+    cards = read_json(folder / "sessions.json", lambda cards: [SessionCard(**_tuples(card)) for card in cards])
     model = build_model(recipe, {card.session_id: len(card.unit_ids) for card in cards})
     try:
         model.load_state_dict(load_file(folder / "model.safetensors"), strict=True)
@@ -133,16 +134,16 @@ def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=1) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON that belongs to a checkpoint; a clear error where it is absent or damaged."""
+def read_json(path: Path, make: Callable[[Any], T]) -> T:
+    """Return ``make`` of JSON that belongs to a checkpoint; a clear error where it is absent or damaged."""
     try:
-        return json.loads(path.read_text())
+        return make(json.loads(path.read_text()))
     except FileNotFoundError:
         raise CheckpointError(
             f"There is no checkpoint in '{path.parent}': {path.name} is absent. Give the folder that "
             "`spikeglot pretrain --out` wrote."
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"'{path}' is damaged ({error}). Copy the folder again, or pretrain again.") from error
 
 

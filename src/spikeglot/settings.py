@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -16,7 +16,7 @@ from spikeglot.errors import SettingsError, did_you_mean
 class Settings(BaseModel):
     """Base of all settings: frozen, and a name that is not known is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class WindowSettings(Settings):
@@ -78,7 +78,7 @@ class SplitSettings(Settings):
     """Share of trials for the choice of the checkpoint; the rest is the test set."""
     kind: Literal["random", "blocked"] = "random"
     """Random over trials, or blocks of consecutive trials (stricter: few trials have a neighbour in another part)."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """Seed of the permutation; the run's --seed does not change the split."""
 
     @model_validator(mode="after")
@@ -97,6 +97,10 @@ FORWARD_SHARE = 0.1
 def n_forward_bins(n_bins: int) -> int:
     """Return how many bins at the end of a window of ``n_bins`` forward prediction scores."""
     return max(1, round(FORWARD_SHARE * n_bins))
+
+
+SCHEMES = ("temporal", "neuron", "causal", "forecast", "inter-region", "intra-region", "random-token")
+"""The masking schemes that a model can be trained on (METHOD, section 2); `spikeglot.masking.schemes` draws them."""
 
 
 class RatioSettings(Settings):
@@ -127,9 +131,12 @@ class MaskSettings(Settings):
     ratio: RatioSettings = RatioSettings()
 
     @model_validator(mode="after")
-    def _has_a_scheme(self) -> MaskSettings:
+    def _has_known_schemes(self) -> MaskSettings:
         if not self.schemes:
             raise ValueError("mask.schemes is empty; name at least one scheme")
+        for name in self.schemes:
+            if name not in SCHEMES:
+                raise ValueError(f"mask.schemes names no scheme with '{name}'.{did_you_mean(name, SCHEMES)}")
         return self
 
 
@@ -138,7 +145,7 @@ class FactorSettings(Settings):
 
     n_factors: int = Field(default=24, ge=1)
     """Factors per time scale (fewer where a session has few units)."""
-    timescales_s: tuple[float, ...] = (0.03,)
+    timescales_s: tuple[Annotated[float, Field(gt=0)], ...] = (0.03,)
     """Widths (s.d. of a Gaussian) of the smoothed counts, slow to fast, below the window mean."""
     ridge: float = Field(default=60.0, gt=0)
     """Precision of the prior on the weights from factors to log-rates."""
@@ -234,9 +241,9 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     if path.suffix == ".toml":
         if not path.is_file():
             raise SettingsError(f"There is no recipe file '{path}'. Embedded recipes: {', '.join(embedded_recipes())}.")
-        text = path.read_text()
+        content = path.read_bytes()
     elif str(name_or_path) in embedded_recipes():
-        text = (files("spikeglot") / "recipes" / f"{name_or_path}.toml").read_text()
+        content = (files("spikeglot") / "recipes" / f"{name_or_path}.toml").read_bytes()
     else:
         known = embedded_recipes()
         raise SettingsError(
@@ -244,8 +251,8 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
             f"Give a .toml file or one of: {', '.join(known)}."
         )
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        values = tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"The recipe '{name_or_path}' is not TOML: {error}.") from error
     return make_recipe(values, where=f"recipe '{name_or_path}'")
 

@@ -145,6 +145,8 @@ def test_two_files_with_one_session_id_are_an_error_that_names_both(tmp_path: Pa
     with pytest.raises(DataError, match="Two recordings are called 'day1'") as error:
         load_sessions(tmp_path)
     assert all(str(path) in str(error.value) for path in paths)
+    with pytest.raises(DataError, match=r"^2 problems:(?s:.*)gone(?s:.*)are called 'day1'"):
+        load_sessions(tmp_path, tmp_path / "gone")
 
 
 def test_the_problems_of_all_files_come_in_one_error(tmp_path: Path) -> None:

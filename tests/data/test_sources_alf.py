@@ -108,6 +108,7 @@ def test_reading_writes_nothing_and_needs_no_tables(shared_data: Path, tmp_path:
         ("Lederberg/2017-12-09", False),
         ("Lederberg/2017-12-09/001/alf", False),
         ("Lederberg/17-12-09/001", False),
+        ("/2017-12-09/001", False),
     ],
 )
 def test_session_folders_are_known_by_their_names(path: str, expected: bool) -> None:
@@ -246,7 +247,10 @@ def test_a_session_without_spikes_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"spikes__clusters": np.array([1, 0, 7])}, "goes up to 7, but there are 3 clusters"),
+        ({"spikes__clusters": np.array([1, 0, 7])}, "spikes.clusters goes from 0 to 7, but there are 3"),
+        ({"spikes__clusters": np.array([1, 0, -1])}, "spikes.clusters goes from -1 to 1, but there are 3"),
+        ({"clusters__channels": np.array([1, 0, 2])}, "clusters.channels goes from 0 to 2, but there are 2"),
+        ({"clusters__depths": np.zeros(2)}, "clusters.depths has 2 rows for 3 clusters"),
         ({"spikes__times": np.array([0.1, np.nan, 0.2])}, r"NaN or infinite \(units 'probe00:0'\)"),
         ({"spikes__times": np.array([0.1])}, "equally long"),
         ({"channels__brainLocationIds_ccf_2017": np.array([385, 123456789])}, "123456789"),
@@ -256,6 +260,11 @@ def test_files_that_do_not_fit_are_errors(session_folder: Path, arrays: dict, me
     save(session_folder / "alf/probe00/pykilosort", **arrays)
     with pytest.raises(DataError, match=message):
         read_alf(session_folder)
+
+
+def test_other_folders_are_refused(session_folder: Path) -> None:
+    with pytest.raises(DataError, match="not an ALF session folder"):
+        read_alf(session_folder / "alf" / "probe00" / "pykilosort")
 
 
 def test_a_damaged_file_is_an_error_that_names_it(session_folder: Path) -> None:

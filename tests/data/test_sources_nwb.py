@@ -327,6 +327,20 @@ def test_behaviour_is_what_the_file_calls_behaviour(write: Callable) -> None:
     assert "events" in reasons["lick"]
 
 
+def test_links_of_trials_to_time_series_are_not_read(write: Callable) -> None:
+    def fill(nwb: NWBFile) -> None:
+        add_units(nwb, [1.0])
+        series = TimeSeries(name="wheel", data=np.arange(5.0), unit="m", rate=1.0)
+        nwb.create_processing_module("behavior", "behaviour").add(series)
+        nwb.add_trial_column("tags", "ragged", index=True)
+        for k in range(2):
+            nwb.add_trial(start_time=float(k), stop_time=k + 0.5, tags=["a"] * (k + 1), timeseries=[series])
+
+    trials = read_nwb(write(fill)).trials
+    assert trials.columns.tolist() == ["start_time", "stop_time", "tags"]
+    assert [list(tags) for tags in trials["tags"]] == [["a"], ["a", "a"]]
+
+
 def test_epochs_are_no_trials_and_are_named(write: Callable) -> None:
     def fill(nwb: NWBFile) -> None:
         add_units(nwb, [1.0])

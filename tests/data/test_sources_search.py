@@ -147,6 +147,13 @@ def test_an_alf_session_without_spikes_is_skipped_in_a_folder_and_refused_alone(
         find_recordings(folder)
 
 
+def test_files_inside_an_alf_session_are_part_of_it(tmp_path: Path) -> None:
+    folder = tmp_path / "m" / "2024-01-01" / "001"
+    save_spikes(folder / "alf" / "probe00" / "copy.npz")
+    np.save(folder / "alf" / "probe00" / "spikes.times.npy", np.zeros(1))
+    assert find_recordings(tmp_path) == [("alf", folder)]
+
+
 def test_nothing_to_search_is_an_error() -> None:
     with pytest.raises(DataError, match="at least one file or folder"):
         find_recordings([])

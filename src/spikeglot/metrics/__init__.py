@@ -1,4 +1,4 @@
-"""How good a prediction is: pure functions over (trial, time, unit), and `PoissonScores`, which streams batches."""
+"""How good a prediction is: pure functions over (trial, time, unit), and `PoissonScores`, which streams."""
 
 from spikeglot.metrics.poisson import (
     PoissonScores,

@@ -14,8 +14,8 @@ MIN_SPIKES = 0.5
 def poisson_nll(log_rate: ArrayLike, counts: ArrayLike) -> np.ndarray:
     """Return the Poisson negative log-likelihood of every entry, in nats.
 
-    ``exp(log_rate) - counts * log_rate + log(counts!)``, elementwise over arrays of any equal shape; NaN where
-    ``log_rate`` is NaN.
+    ``exp(log_rate) - counts * log_rate + log(counts!)``, elementwise over arrays of any equal shape; NaN
+    where ``log_rate`` is NaN.
 
     >>> float(poisson_nll(0.0, 1).round(6))
     1.0
@@ -82,10 +82,10 @@ class PoissonScores:
         return self._get()[1].astype(np.int64)
 
     def bits_per_spike(self, null_rate: np.ndarray | None = None) -> np.ndarray:
-        """Return (unit,) bits per spike: (NLL_null - NLL_model) / (n_spikes ln 2), NaN for a unit without a spike.
+        """Return (unit,) bits per spike: (NLL_null - NLL_model) / (n_spikes ln 2), NaN without a spike.
 
-        ``null_rate`` is (unit,) in counts per bin, for instance `mean_rate` of the training trials; by default it
-        is the mean over the scored entries (Pei et al. 2021, Neural Latents Benchmark).
+        ``null_rate`` is (unit,) in counts per bin, for instance `mean_rate` of the training trials; by
+        default it is the mean over the scored entries (Pei et al. 2021, Neural Latents Benchmark).
         """
         gain, n_spikes = self._gain(null_rate)
         return gain / (n_spikes * np.log(2))
@@ -99,8 +99,8 @@ class PoissonScores:
     def d2(self) -> np.ndarray:
         """Return (unit,) Poisson D2: the share of the deviance of the test mean that the model explains.
 
-        1 - D_model / D_null, with the deviance D from the saturated model (BrainWideBench). NaN for a unit without
-        a spike and for a unit whose counts do not vary.
+        1 - D_model / D_null, with the deviance D from the saturated model (BrainWideBench). NaN for a unit
+        without a spike and for a unit whose counts do not vary.
         """
         model, null = self._deviances()
         return 1.0 - model / null
@@ -131,9 +131,9 @@ class PoissonScores:
         """Log-likelihood in nats that the model adds to the null, and spikes; NaN where a unit has none."""
         n_entries, n_spikes, rate, spike_log_rate, _ = self._get()
         n_spikes = np.where(n_spikes > 0, n_spikes, np.nan)
-        if null_rate is None:
-            null_rate = n_spikes / np.maximum(n_entries, 1)
-        null = n_spikes * np.log(null_rate) - n_entries * np.asarray(null_rate, dtype=np.float64)
+        test_rate = n_spikes / np.maximum(n_entries, 1)
+        per_bin = test_rate if null_rate is None else np.asarray(null_rate, dtype=np.float64)
+        null = n_spikes * np.log(per_bin) - n_entries * per_bin
         return spike_log_rate - rate - null, n_spikes
 
     def _deviances(self) -> tuple[np.ndarray, np.ndarray]:
@@ -172,7 +172,7 @@ def _sums(log_rate: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
     if log_rate.shape != counts.shape:
         raise DataError(
-            f"Predictions {log_rate.shape} and counts {counts.shape} must have the same shape, (trial, time, unit)."
+            f"Predictions {log_rate.shape} and counts {counts.shape} must have the same shape, (..., unit)."
         )
     if np.isinf(log_rate).any():
         raise DataError(

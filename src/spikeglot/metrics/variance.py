@@ -18,8 +18,8 @@ MIN_TRIALS = 2
 def trial_r2(log_rate: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return R2 of the single-trial counts by the predicted rates, (unit,).
 
-    ``log_rate`` and ``counts`` are (trial, time, unit); every predicted (trial, bin) is one sample. NaN for a unit
-    without a prediction or whose counts do not vary.
+    ``log_rate`` and ``counts`` are (trial, time, unit); every predicted (trial, bin) is one sample. NaN for a
+    unit without a prediction or whose counts do not vary.
     """
     shape = (-1, counts.shape[-1])
     return _r2(counts.reshape(shape).astype(np.float64), np.exp(log_rate.reshape(shape).astype(np.float64)))
@@ -28,9 +28,9 @@ def trial_r2(log_rate: np.ndarray, counts: np.ndarray) -> np.ndarray:
 def psth_r2(log_rate: np.ndarray, counts: np.ndarray, condition: np.ndarray) -> np.ndarray:
     """Return R2 of the trial-averaged counts by the trial-averaged predicted rates, (unit,).
 
-    ``log_rate`` and ``counts`` are (trial, time, unit); ``condition`` (trial,) numbers the condition of each trial
-    (see `conditions`). Averages are taken per condition of at least `MIN_TRIALS` trials, over which (condition, bin)
-    are the samples. NaN for a unit without a prediction or whose averages do not vary.
+    ``log_rate`` and ``counts`` are (trial, time, unit); ``condition`` (trial,) numbers the condition of each
+    trial (see `conditions`). Averages are taken per condition of at least `MIN_TRIALS` trials, over which
+    (condition, bin) are the samples. NaN for a unit without a prediction or whose averages do not vary.
     """
     labels, n_trials = np.unique(condition, return_counts=True)
     groups = [np.flatnonzero(condition == label) for label in labels[n_trials >= MIN_TRIALS]]
@@ -45,14 +45,14 @@ def psth_r2(log_rate: np.ndarray, counts: np.ndarray, condition: np.ndarray) -> 
 def conditions(trials: pd.DataFrame) -> np.ndarray:
     """Return the number of each trial's condition, (trial,): choice x reward x block.
 
-    Columns that the table lacks, or that are empty throughout, make fewer conditions; a missing value is a level
-    of its own.
+    Columns that the table lacks, or that are empty throughout, make fewer conditions; a missing value is a
+    level of its own.
 
     >>> conditions(pd.DataFrame({"choice": [1, -1, 1], "feedback": [1.0, 1.0, 1.0]})).tolist()
     [1, 0, 1]
     """
     columns = [next((name for name in names if name in trials), None) for names in CONDITION_COLUMNS]
-    columns = [name for name in columns if name is not None and trials[name].notna().any()]
+    columns = [name for name in columns if name is not None and not trials[name].isna().to_numpy().all()]
     if not columns:
         return np.zeros(len(trials), dtype=np.int64)
     return trials.groupby(columns, dropna=False, sort=True).ngroup().to_numpy()

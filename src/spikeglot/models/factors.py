@@ -73,17 +73,18 @@ class Factors(nn.Module):
     def features(self, counts: Tensor, visible: Tensor, causal: Tensor) -> list[Tensor]:
         """Return standardised smoothed counts (trial, time, unit) per time scale, 0 where a unit is hidden.
 
-        Each scale is the counts smoothed over the visible bins, less the next slower scale. In causal trials a bin
-        is smoothed over itself and earlier bins only.
+        Each scale is the square root (which stabilises the variance of Poisson counts) of the counts smoothed over
+        the visible bins, less that of the next slower scale. In causal trials a bin is smoothed over itself and
+        earlier bins only.
         """
         shown = counts * visible
-        slower = torch.exp(self.log_mean.detach()).expand_as(counts)
+        slower = torch.exp(self.log_mean).expand_as(counts)
         out = []
         for s, width in enumerate((math.inf, *self.smooth_bins)):
             kernel = smoothing(self.n_bins, width, causal)
             amount = kernel @ visible
             smooth = (kernel @ shown + BIN_PRIOR * slower) / (amount + BIN_PRIOR)
-            x = (smooth - slower - self.center[s]) / self.scale[s]
+            x = (smooth.sqrt() - slower.sqrt() - self.center[s]) / self.scale[s]
             out.append(x * (amount > 0))
             slower = smooth
         return out

@@ -27,7 +27,7 @@ MIN_SPIKES = 0.5
 
 @torch.no_grad()
 def fit_factors(factors: Factors, session_id: str, counts: Tensor, start_s: Tensor, settings: FactorSettings) -> None:
-    """Set the parameters of fresh ``factors`` from training counts (trial, time, unit), window starts (trial,)."""
+    """Set the parameters of ``factors`` from training counts (trial, time, unit), window starts (trial,)."""
     counts = counts.float()
     n_trials, n_bins, n_units = counts.shape
     mean = counts.mean((0, 1)).clamp_min(MIN_SPIKES / (n_trials * n_bins))
@@ -39,11 +39,15 @@ def fit_factors(factors: Factors, session_id: str, counts: Tensor, start_s: Tens
     factors.log_mean.copy_(log_mean)
     factors.drift.copy_(drift)
 
+    # what an earlier fit left would enter the features and the known rates below
+    factors.center.zero_()
+    factors.scale.fill_(1.0)
+    factors.history.zero_()
     visible, full = torch.ones_like(counts), torch.zeros(n_trials, dtype=torch.bool)
     for s in range(len(factors.center)):
         x = factors.features(counts, visible, full)[s]
         factors.center[s].copy_(x.mean((0, 1)))
-        factors.scale[s].copy_(x.std((0, 1)).clamp_min(1e-2))
+        factors.scale[s].copy_(x.std((0, 1)).clamp_min(1e-3))
     features = [x.flatten(0, 1) for x in factors.features(counts, visible, full)]
     for s, x in enumerate(features):
         loading, private = factor_analysis(x, factors.loading.shape[2])

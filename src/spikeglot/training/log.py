@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 from types import TracebackType
+from typing import TextIO
 
 from spikeglot.events import Event, StepDone, Validated
 from spikeglot.settings import TASKS
@@ -13,18 +14,15 @@ COLUMNS = ("step", "loss", "learning_rate", "trials_per_s", *(f"val {task}" for 
 
 
 class CsvLog:
-    """A listener that writes a run's log, rows flushed as they come.
+    """A listener that writes a run's log, rows flushed as they come; the file is not touched before the first row.
 
     A resumed run keeps the rows up to step ``keep_until``; later ones belong to steps that were lost.
     """
 
     def __init__(self, path: Path, keep_until: int = 0) -> None:
-        kept = _rows_until(path, keep_until) if keep_until and path.exists() else []
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("w", newline="")
-        self._writer = csv.DictWriter(self._file, COLUMNS)
-        self._writer.writeheader()
-        self._writer.writerows(kept)
+        self._path = path
+        self._kept = _rows_until(path, keep_until) if path.exists() else []
+        self._file: TextIO | None = None
         self._row: dict[str, object] | None = None
 
     def __call__(self, event: Event) -> None:
@@ -39,6 +37,8 @@ class CsvLog:
         elif isinstance(event, Validated):
             scores = {f"val {task}": f"{value:.5f}" for task, value in event.bits_per_spike.items()}
             self._row = {"step": event.step} | (self._row or {}) | scores | {"val mean": f"{event.mean:.5f}"}
+            # the checkpoint that follows must find its row on disk
+            self._write()
 
     def __enter__(self) -> CsvLog:
         return self
@@ -47,14 +47,22 @@ class CsvLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._write()
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def _write(self) -> None:
         """Write the row of the last step, which by now is complete."""
-        if self._row is not None:
-            self._writer.writerow(self._row)
-            self._file.flush()
-            self._row = None
+        if self._row is None:
+            return
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("w", newline="")
+            rows = csv.DictWriter(self._file, COLUMNS)
+            rows.writeheader()
+            rows.writerows(self._kept)
+        csv.DictWriter(self._file, COLUMNS).writerow(self._row)
+        self._file.flush()
+        self._row = None
 
 
 def _rows_until(path: Path, step: int) -> list[dict[str, str]]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from spikeglot.batch import Group, SessionTensors, epoch_batches, masked_groups
 from spikeglot.checkpoint import Checkpoint
-from spikeglot.errors import SpikeglotError
+from spikeglot.errors import SettingsError, SpikeglotError
 from spikeglot.events import Listener, StepDone, Stopped, Validated
 from spikeglot.masking.mixture import usable_schemes
 from spikeglot.randomness import derive_seed, generator
@@ -113,10 +113,20 @@ def batches(
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device of a setting; "auto" is a GPU where there is one."""
-    if name != "auto":
-        return torch.device(name)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Return the device of a setting; "auto" is a GPU where there is one.
+
+    Raises
+    ------
+    SettingsError
+        There is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise SettingsError(f"train.device = '{name}' cannot be used here: {reason} Take auto, cpu or cuda.") from error
 
 
 def check_schemes(recipe: Recipe, sessions: Mapping[str, SessionTensors]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.optim import Optimizer
 
@@ -67,11 +68,15 @@ class RunFolder:
                 f"The run in '{self.path}' was started with other settings: {', '.join(changed)}. "
                 "Resume with the same settings, or start a new run."
             )
-        return checkpoint, Position(**read_json(self.path / "last" / "position.json"))
+        return checkpoint, read_json(self.path / "last" / "position.json", lambda values: Position(**values))
 
     def load_optimiser(self, optimiser: Optimizer) -> None:
         """Set the moments of ``optimiser`` to those of the checkpoint ``last``."""
-        moments = load_file(self.path / "last" / "optimiser.safetensors")
+        path = self.path / "last" / "optimiser.safetensors"
+        try:
+            moments = load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(f"'{path}' cannot be read ({error}). Start a new run.") from error
         state: dict[int, dict[str, torch.Tensor]] = {}
         for name, value in moments.items():
             index, part = name.split(".")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor
 
 from spikeglot.batch import Group, SessionTensors
-from spikeglot.masking.tasks import ask, questions
+from spikeglot.masking.tasks import Questions, ask, questions
 from spikeglot.models.mtm import MtM
 from spikeglot.randomness import generator
 from spikeglot.settings import TASKS, Recipe
@@ -31,7 +31,8 @@ class Validation:
         val: Mapping[str, SessionTensors],
         recipe: Recipe,
     ) -> None:
-        self.groups: dict[str, list[Group]] = defaultdict(list)
+        self.prompted = recipe.mask.prompted
+        self.parts: dict[str, list[tuple[SessionTensors, Questions, Tensor, Tensor]]] = defaultdict(list)
         self.null_log_rate: dict[str, Tensor] = {}
         n_asked = recipe.train.validation_questions
         for session_id, session in val.items():
@@ -48,19 +49,24 @@ class Validation:
                 rows = lottery.topk(n, dim=1).indices.flatten()
                 trials = torch.arange(session.n_trials).repeat_interleave(n)
                 for t, r in zip(trials.split(ROWS_AT_ONCE), rows.split(ROWS_AT_ONCE), strict=True):
-                    mask = ask(asked, r, session.counts.shape[1])
-                    self.groups[task].append(session.group(t, mask if recipe.mask.prompted else mask.unprompted()))
+                    self.parts[task].append((session, asked, t, r))
+
+    def groups(self, task: str) -> Iterator[Group]:
+        """Yield the groups of a task, each made when its turn comes: all at once they would fill the memory."""
+        for session, asked, trials, rows in self.parts[task]:
+            mask = ask(asked, rows, session.counts.shape[1])
+            yield session.group(trials, mask if self.prompted else mask.unprompted())
 
     @torch.no_grad()
     def score(self, model: MtM, device: torch.device) -> dict[str, float]:
         """Return bits per spike by task, mean over sessions; NaN for a task that no session allows."""
         was_training = model.training
         model.eval()
-        scores = {task: self._score_task(model, self.groups[task], device) for task in TASKS}
+        scores = {task: self._score_task(model, self.groups(task), device) for task in TASKS}
         model.train(was_training)
         return scores
 
-    def _score_task(self, model: MtM, groups: Sequence[Group], device: torch.device) -> float:
+    def _score_task(self, model: MtM, groups: Iterable[Group], device: torch.device) -> float:
         gain: dict[str, float] = defaultdict(float)
         spikes: dict[str, float] = defaultdict(float)
         for cpu_group in groups:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from spikeglot.data.session import Dropped, Provenance, Session, make_session
-from spikeglot.data.sources.alf_files import Objects, list_objects, load_object
+from spikeglot.data.sources.alf_files import Objects, is_alf_session, list_objects, load_object
 from spikeglot.data.sources.alf_probe import choose_sortings, read_probe
 from spikeglot.data.sources.traces import checked_traces
 from spikeglot.errors import DataError
@@ -47,6 +47,8 @@ def read_alf(path: str | Path) -> Session:
         `make_session` refuses.
     """
     path = Path(os.path.abspath(path))
+    if not is_alf_session(path):
+        raise DataError(f"{path} is not an ALF session folder: its name must end in subject/yyyy-mm-dd/001.")
     objects = list_objects(path)
     chosen, not_used = choose_sortings([collection for collection, name in objects if name == "spikes"])
     if not chosen:
@@ -56,10 +58,10 @@ def read_alf(path: str | Path) -> Session:
     probes = [read_probe(name, where, objects) for name, where in chosen.items()]
     first_row = np.cumsum([0] + [len(units) for _, _, units in probes])
     behaviour, dropped = checked_traces(_behaviour(objects))
-    *_, subject, date, number = session_parts = _session_parts(path)
+    session_parts = _session_parts(path)
     return make_session(
         session_id="/".join(session_parts),
-        subject_id=subject or f"{date}/{number}",
+        subject_id=session_parts[-3],
         spike_times_s=np.concatenate([times_s for times_s, _, _ in probes]),
         spike_unit=np.concatenate(
             [rows + first for (_, rows, _), first in zip(probes, first_row, strict=False)]

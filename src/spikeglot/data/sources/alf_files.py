@@ -26,8 +26,8 @@ def is_alf_session(path: Path) -> bool:
     >>> is_alf_session(Path("Lederberg/2017-12-09/001"))
     True
     """
-    parts = Path(os.path.abspath(path)).parts[-2:]
-    return len(parts) == 2 and bool(re.fullmatch(r"\d{4}-\d{2}-\d{2}/\d{1,3}", "/".join(parts)))
+    last = "/".join(Path(os.path.abspath(path)).parts[-3:])
+    return bool(re.fullmatch(r"[\w.-]+/\d{4}-\d{2}-\d{2}/\d{1,3}", last))
 
 
 def has_spikes(path: Path) -> bool:

@@ -59,12 +59,9 @@ def read_probe(probe: str, collection: str, objects: Objects) -> tuple[np.ndarra
     if missing:
         raise DataError(f"{collection} lacks spikes.{missing.pop()}. Download it, or leave the session out.")
     rows = np.asarray(spikes["clusters"], dtype=np.int64)
-    units = _units(probe, _n_units(rows, clusters), clusters, channels, metrics)
-    if rows.max(initial=-1) >= len(units):
-        raise DataError(
-            f"{collection}: spikes.clusters goes up to {rows.max()}, but there are {len(units)} clusters. "
-            "The files are of different sortings: download them again."
-        )
+    n_units = _n_units(rows, clusters)
+    _check_fit(collection, n_units, rows, clusters, channels)
+    units = _units(probe, n_units, clusters, channels, metrics)
     return np.asarray(spikes["times"], dtype=np.float64), rows, units
 
 
@@ -72,6 +69,27 @@ def _n_units(rows: np.ndarray, clusters: Mapping[str, Any]) -> int:
     """Clusters without spikes count; only where no file lists the clusters, the spikes have to."""
     lengths = [len(clusters[name]) for name in ("channels", "depths", "uuids") if name in clusters]
     return lengths[0] if lengths else int(rows.max(initial=-1)) + 1
+
+
+def _check_fit(
+    collection: str, n_units: int, rows: np.ndarray, clusters: Mapping[str, Any], channels: Mapping[str, Any]
+) -> None:
+    """The numbers of clusters and channels that files refer to are there in the others."""
+    problems = [
+        f"clusters.{name} has {len(values)} rows for {n_units} clusters"
+        for name, values in clusters.items()
+        if len(values) != n_units
+    ]
+    references = [("spikes.clusters", rows, n_units)]
+    if "channels" in clusters and ALLEN_IDS in channels:
+        references.append(("clusters.channels", np.asarray(clusters["channels"]), len(channels[ALLEN_IDS])))
+    for name, values, n in references:
+        if values.size and (values.min() < 0 or values.max() >= n):
+            problems.append(f"{name} goes from {values.min()} to {values.max()}, but there are {n}")
+    if problems:
+        raise DataError(
+            f"{collection}: {'; '.join(problems)}. The files are of different sortings: download them again."
+        )
 
 
 def _units(

@@ -19,8 +19,9 @@ def climb(
 ) -> Predictor:
     """Return the best predictor met on a walk over the settings ``axes``, from the middle of each.
 
-    One axis after the other: steps down, then up, for as long as the mean over units of bits per spike on the trials
-    ``val`` improves. ``fit(**settings)`` makes a predictor. Without validation spikes it stays at the middle.
+    One axis after the other: steps down, then up, for as long as the mean over units of bits per spike on the
+    trials ``val`` improves. ``fit(**settings)`` makes a predictor. Without validation spikes it stays at the
+    middle.
     """
     place = {name: len(values) // 2 for name, values in axes.items()}
 

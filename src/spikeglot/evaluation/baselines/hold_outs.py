@@ -1,4 +1,4 @@
-"""Which units a task lets a baseline see: pools of units, and what each predicted unit must not see of its pool."""
+"""What a task lets a baseline see: pools of units, and what each predicted unit must not see of its pool."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spikeglot.data.counts import Counts
 from spikeglot.data.session import UNKNOWN_REGION
+from spikeglot.settings import n_forward_bins
 
 
 @dataclass(frozen=True, eq=False)
 class HoldOut:
-    """Units ``targets`` are predicted from the units ``pool`` of which they are part.
+    """Units ``targets`` are predicted from the units ``pool``, of which they are part; ascending indices.
 
-    With ``hides_itself`` each target is hidden from itself only; otherwise all targets are hidden from all of them.
-    Both are indices of units.
+    With ``hides_itself`` each target is hidden from itself only; otherwise all targets are hidden from all of
+    them.
     """
 
     pool: np.ndarray
@@ -23,30 +25,31 @@ class HoldOut:
 
     @property
     def hidden(self) -> np.ndarray:
-        """Rows of ``pool`` that are targets, in the order of ``targets``."""
+        """Places of ``targets`` in ``pool``."""
         return np.searchsorted(self.pool, self.targets)
 
 
 def hold_outs(task: str, regions: np.ndarray) -> tuple[HoldOut, ...]:
     """Return what co-smoothing, inter-region or intra-region hides, for units of these regions (unit,).
 
-    Units that nothing visible is left for are targets of none: a unit without a region, or alone in its region, or
-    all units where there is only one region.
+    A unit that nothing visible is left for is no target: without a region, alone in it, or all in one region.
     """
     everyone = np.arange(len(regions))
     if task == "co-smoothing":
         return (HoldOut(everyone, everyone, True),) if len(everyone) > 1 else ()
-    named = [np.flatnonzero(regions == r) for r in np.unique(regions.astype(str)) if r != UNKNOWN_REGION]
+    names = sorted(set(regions) - {UNKNOWN_REGION})
+    inside = [np.flatnonzero(regions == name) for name in names]
     if task == "intra-region":
-        return tuple(HoldOut(inside, inside, True) for inside in named if len(inside) > 1)
-    return tuple(HoldOut(everyone, inside, False) for inside in named if len(inside) < len(everyone))
+        return tuple(HoldOut(units, units, True) for units in inside if len(units) > 1)
+    return tuple(HoldOut(everyone, units, False) for units in inside if len(units) < len(everyone))
 
 
-def can_predict(task: str, regions: np.ndarray) -> np.ndarray:
-    """Return (unit,) bool: whether the task scores the unit, that is, whether it leaves something visible for it."""
+def where_scored(task: str, log_rate: np.ndarray, counts: Counts) -> np.ndarray:
+    """Return a copy of ``log_rate`` (trial, time, unit) with NaN where the task scores nothing."""
+    out = log_rate.astype(np.float32)
     if task == "forward":
-        return np.ones(len(regions), dtype=bool)
-    out = np.zeros(len(regions), dtype=bool)
-    for hold_out in hold_outs(task, regions):
-        out[hold_out.targets] = True
+        out[:, : counts.n_bins - n_forward_bins(counts.n_bins)] = np.nan
+        return out
+    targets = [hold_out.targets for hold_out in hold_outs(task, counts.regions)]
+    out[:, :, np.setdiff1d(np.arange(counts.n_units), np.concatenate([*targets, []]))] = np.nan
     return out

@@ -1,0 +1,154 @@
+"""The factor path against direct formulas: expectations of a joint Gaussian, sums done by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from spikeglot.batch import Group
+from spikeglot.masking.mask import make_mask, unmasked
+from spikeglot.models.factors import BIN_PRIOR, MAX_LOG_RATE, Factors, cosines, smoothing
+
+N_UNITS, N_BINS, K = 9, 6, 3
+NONE = torch.zeros(4, dtype=torch.bool)
+
+
+@pytest.fixture
+def factors():
+    """Factors whose every parameter has a say."""
+    torch.manual_seed(0)
+    factors = Factors(N_UNITS, N_BINS, K, smooth_bins=(1.5,), n_waves=2)
+    with torch.no_grad():
+        factors.log_mean.copy_(torch.randn(N_UNITS) - 1)
+        for name in ("psth", "drift", "center", "loading", "log_private", "weight", "history"):
+            getattr(factors, name).normal_(std=0.4)
+        factors.scale.uniform_(0.5, 2)
+        factors.span_s.copy_(torch.tensor([10.0, 50.0]))
+    return factors
+
+
+def counts_of(n_trials=4, seed=0):
+    return torch.poisson(
+        torch.full((n_trials, N_BINS, N_UNITS), 0.7), generator=torch.Generator().manual_seed(seed)
+    )
+
+
+@pytest.mark.parametrize("hidden", [[], [0], [2, 5, 6], list(range(1, 9)), list(range(9))])
+@pytest.mark.parametrize("s", [0, 1])
+def test_the_posterior_is_the_conditional_expectation_of_the_joint_gaussian(factors, s, hidden):
+    """E[z | x_v] from the covariance of (x_v, z), without the matrix inversion lemma, in double precision."""
+    x = torch.randn(4, N_BINS, N_UNITS, generator=torch.Generator().manual_seed(1))
+    seen = torch.ones(4, N_UNITS)
+    seen[:, hidden] = 0
+    found = factors.posterior(s, x, seen)
+
+    v = [u for u in range(N_UNITS) if u not in hidden]
+    loading = factors.loading[s].detach().double().numpy()[v]
+    private = factors.log_private[s].detach().double().exp().numpy()[v]
+    covariance = loading @ loading.T + np.diag(private)
+    expected = (
+        x[..., v].double().numpy() @ np.linalg.inv(covariance) @ loading if v else np.zeros((4, N_BINS, K))
+    )
+    np.testing.assert_allclose(found.detach().numpy(), expected, atol=1e-5)
+
+
+def test_the_posterior_takes_each_trial_by_its_own_mask(factors):
+    x = torch.randn(4, N_BINS, N_UNITS, generator=torch.Generator().manual_seed(1))
+    seen = torch.rand(4, N_UNITS, generator=torch.Generator().manual_seed(2)).round()
+    together = factors.posterior(0, x, seen)
+    for i in range(4):
+        torch.testing.assert_close(together[i : i + 1], factors.posterior(0, x[i : i + 1], seen[i : i + 1]))
+
+
+def test_the_posterior_stays_exact_with_many_units():
+    """Float32 with a thousand units that hardly have noise of their own."""
+    torch.manual_seed(0)
+    factors = Factors(1000, 1, 24, (), 0)
+    with torch.no_grad():
+        factors.loading.normal_(std=0.7)
+        factors.log_private.fill_(math.log(0.02))
+    z = torch.randn(1, 1, 24)
+    x = z @ factors.loading[0].T.detach() + 0.02**0.5 * torch.randn(1, 1, 1000)
+    found = factors.posterior(0, x, torch.ones(1, 1000)).detach().double().numpy()
+    loading = factors.loading[0].detach().double().numpy()
+    precise = loading / 0.02
+    expected = np.linalg.solve(np.eye(24) + loading.T @ precise, precise.T @ x[0, 0].double().numpy())
+    np.testing.assert_allclose(found[0, 0], expected, atol=2e-4)
+
+
+def test_features_of_the_window_mean_by_hand(factors):
+    counts = counts_of()
+    visible = torch.ones_like(counts)
+    visible[:, :2, 0] = 0
+    visible[:, :, 1] = 0
+    features = factors.features(counts, visible, NONE)[0].detach()
+    mean = factors.log_mean.detach().exp()
+    shrunk = (counts[:, 2:, 0].sum(1) + BIN_PRIOR * mean[0]) / (4 + BIN_PRIOR)
+    root = shrunk.sqrt() - mean[0].sqrt()
+    expected = (root - factors.center[0, 0].detach()) / factors.scale[0, 0].detach()
+    torch.testing.assert_close(features[:, :, 0], expected[:, None].expand(-1, N_BINS))
+    assert (features[:, :, 1] == 0).all()
+
+
+def test_scales_add_up_to_the_root_of_the_smoothed_counts(factors):
+    """Each scale is what it adds to the slower one."""
+    counts = counts_of()
+    features = factors.features(counts, torch.ones_like(counts), NONE)
+    parts = [x * factors.scale[s] + factors.center[s] for s, x in enumerate(features)]
+    kernel = smoothing(N_BINS, 1.5, NONE)
+    root = factors.log_mean.exp().sqrt() + parts[0]
+    smooth = (kernel @ counts + BIN_PRIOR * root**2) / (kernel.sum(2, keepdim=True) + BIN_PRIOR)
+    torch.testing.assert_close(root + parts[1], smooth.sqrt())
+
+
+@pytest.mark.parametrize("width", [math.inf, 1.5])
+def test_smoothing_is_causal_where_it_must_be(width):
+    kernel = smoothing(5, width, torch.tensor([False, True]))
+    assert torch.equal(kernel[0], kernel[0].T)
+    assert torch.equal(kernel[1], kernel[0].tril())
+    expected = 1.0 if width == math.inf else math.exp(-0.5 * (2 / 1.5) ** 2)
+    assert kernel[0, 1, 3].item() == pytest.approx(expected)
+
+
+def test_without_counts_the_log_rate_is_the_baseline(factors):
+    counts = counts_of()
+    mask = make_mask(
+        torch.zeros_like(counts, dtype=torch.bool), torch.ones_like(counts, dtype=torch.bool), "none"
+    )
+    start_s = torch.tensor([10.0, 20.0, 50.0, 99.0], dtype=torch.float64)
+    log_rate, latent = factors(Group("a", counts, start_s, mask))
+    assert (latent == 0).all()
+    torch.testing.assert_close(log_rate, factors.baseline(start_s).clamp_max(MAX_LOG_RATE))
+    drift = math.sqrt(2) * (
+        math.cos(math.pi / 4) * factors.drift[0] + math.cos(math.pi / 2) * factors.drift[1]
+    )
+    torch.testing.assert_close(factors.baseline(start_s)[1], factors.log_mean + factors.psth + drift)
+    torch.testing.assert_close(log_rate[2], log_rate[3])
+
+
+def test_a_hidden_unit_has_no_past_of_its_own(factors):
+    """The weights of a unit's own past must not act on what the factors expect of a unit that is hidden."""
+    mask = unmasked(4, N_BINS, N_UNITS)
+    mask.visible[:, :, 3] = False
+    log_rate, latent = factors(Group("a", counts_of(), torch.zeros(4, dtype=torch.float64), mask))
+    plain = factors.baseline(torch.zeros(4, dtype=torch.float64)) + latent @ factors.weight
+    same = torch.isclose(log_rate, plain.clamp_max(MAX_LOG_RATE), atol=1e-5).all(0).all(0)
+    assert same.tolist() == [unit == 3 for unit in range(N_UNITS)]
+
+
+def test_cosines_hold_their_end_values_and_a_session_of_one_trial_has_some():
+    span = torch.tensor([10.0, 50.0], dtype=torch.float64)
+    waves = cosines(torch.tensor([-5.0, 10.0, 30.0, 50.0, 1e6], dtype=torch.float64), span, 2)
+    root = math.sqrt(2)
+    expected = [[root, root], [root, root], [0, -root], [-root, root], [-root, root]]
+    torch.testing.assert_close(waves, torch.tensor(expected), atol=1e-5, rtol=0)
+    assert torch.isfinite(cosines(span[:1], span[[0, 0]], 2)).all()
+
+
+def test_rates_are_capped(factors):
+    counts = torch.full((4, N_BINS, N_UNITS), 200.0)
+    log_rate, _ = factors(
+        Group("a", counts, torch.zeros(4, dtype=torch.float64), unmasked(4, N_BINS, N_UNITS))
+    )
+    assert log_rate.max() == MAX_LOG_RATE

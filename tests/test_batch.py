@@ -1,0 +1,121 @@
+"""Numpy becomes tensors, trials become batches of groups: nothing lost, nothing twice."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+
+from spikeglot.batch import epoch_batches, masked_groups, region_codes, sessions_by_id, to_tensors
+from spikeglot.settings import MaskSettings
+
+
+def rng(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@given(
+    n_trials=st.lists(st.integers(0, 40), min_size=1, max_size=4).filter(lambda sizes: sum(sizes) > 0),
+    batch_size=st.integers(1, 50),
+    seed=st.integers(0, 99),
+)
+@limits(max_examples=60, deadline=None)
+def test_an_epoch_visits_every_trial_of_every_session_once(n_trials, batch_size, seed):
+    sizes = {f"s{i}": n for i, n in enumerate(n_trials)}
+    batches = list(epoch_batches(sizes, batch_size, rng(seed)))
+    visited = [(name, i) for batch in batches for name, trials in batch.items() for i in trials.tolist()]
+    assert sorted(visited) == [(name, i) for name, n in sizes.items() for i in range(n)]
+    lengths = [sum(len(trials) for trials in batch.values()) for batch in batches]
+    assert all(n == batch_size for n in lengths[:-1])
+    assert 0 < lengths[-1] <= batch_size
+    assert all(len(trials) > 0 for batch in batches for trials in batch.values())
+
+
+def test_batches_mix_sessions_and_have_an_order_of_their_own():
+    sizes = {"a": 50, "b": 50}
+    first, again, other = (list(epoch_batches(sizes, 10, rng(seed))) for seed in (0, 0, 1))
+    assert sum(len(batch) == 2 for batch in first) >= 8
+    same = [torch.equal(x["a"], y["a"]) for x, y in zip(first, again, strict=True) if "a" in x and "a" in y]
+    assert all(same)
+    assert not torch.equal(first[0]["a"], other[0]["a"])
+
+
+def test_region_codes_number_names_and_know_the_unknown():
+    codes = region_codes(np.array(["VISp", "", "CA1", "VISp"], dtype=object))
+    assert codes.tolist() == [1, -1, 0, 1]
+    assert codes.dtype == torch.int64
+    assert region_codes(np.array(["", ""], dtype=object)).tolist() == [-1, -1]
+
+
+def test_tensors_hold_the_counts_the_times_and_the_regions(factories):
+    counts = factories.make_counts(n_trials=6)
+    tensors = to_tensors(counts)
+    assert tensors.counts.dtype == torch.uint8
+    assert np.shares_memory(tensors.counts.numpy(), counts.counts)
+    assert np.array_equal(tensors.counts.numpy(), counts.counts)
+    assert tensors.start_s.dtype == torch.float64
+    assert tensors.start_s.tolist() == [0, 2, 4, 6, 8, 10]
+    assert tensors.n_trials == 6
+    assert tensors.layout(9).n_trials == 9
+    assert tensors.layout(9).n_units == len(factories.REGIONS)
+
+
+def test_more_than_255_spikes_in_a_bin_survive(factories):
+    counts = factories.make_counts(n_trials=3)
+    large = counts.counts.astype(np.uint16)
+    large[1, 2, 3] = 40_000
+    group = to_tensors(replace(counts, counts=large)).group(slice(0, 3), None)
+    assert group.counts[1, 2, 3] == 40_000
+    assert group.counts.dtype == torch.float32
+
+
+def test_read_only_and_strided_counts_are_taken(factories):
+    """Counts out of a cache may be memory-mapped read-only; a warning would be an error here."""
+    counts = factories.make_counts(n_trials=6)
+    frozen = counts.counts[::2]
+    frozen.setflags(write=False)
+    assert np.array_equal(
+        to_tensors(replace(counts, counts=frozen, trials=counts.trials[::2])).counts.numpy(), frozen
+    )
+    whole = counts.counts.copy()
+    whole.setflags(write=False)
+    assert np.array_equal(to_tensors(replace(counts, counts=whole)).counts.numpy(), whole)
+
+
+def test_groups_hold_the_trials_they_were_asked_for_each_with_masks_of_its_own(factories):
+    sessions = sessions_by_id(factories.two_sessions())
+    batch = {"a.1": torch.tensor([4, 0, 2]), "b/2": torch.tensor([7])}
+    groups = masked_groups(sessions, batch, MaskSettings(masks_per_trial=3), rng())
+    assert [group.session_id for group in groups] == ["a.1", "b/2"]
+    for group, trials in zip(groups, batch.values(), strict=True):
+        expected = trials.repeat(3)
+        assert len(group.mask) == len(expected)
+        assert torch.equal(group.counts, sessions[group.session_id].counts[expected].float())
+        assert torch.equal(group.start_s, sessions[group.session_id].start_s[expected])
+    masks = groups[0].mask
+    same = [torch.equal(masks.target[i], masks.target[i + 3]) for i in range(3)]
+    assert not all(same), "several masks per trial are different masks"
+
+
+@pytest.mark.parametrize("draw", ["trial", "batch"])
+def test_the_same_generator_gives_the_same_groups(factories, draw):
+    sessions = sessions_by_id(factories.two_sessions())
+    batch = {"a.1": torch.arange(10), "b/2": torch.arange(10)}
+    settings = MaskSettings(draw=draw)
+    first, again, other = (masked_groups(sessions, batch, settings, rng(seed)) for seed in (5, 5, 6))
+    for a, b in zip(first, again, strict=True):
+        assert torch.equal(a.mask.visible, b.mask.visible)
+    assert any(not torch.equal(a.mask.visible, c.mask.visible) for a, c in zip(first, other, strict=True))
+
+
+def test_masks_do_not_depend_on_counts(factories):
+    sessions = sessions_by_id(factories.two_sessions())
+    emptied = {
+        name: type(s)(name, torch.zeros_like(s.counts), s.start_s, s.region) for name, s in sessions.items()
+    }
+    batch = {"a.1": torch.arange(10)}
+    (a,), (b,) = (masked_groups(part, batch, MaskSettings(), rng()) for part in (sessions, emptied))
+    assert torch.equal(a.mask.target, b.mask.target)
