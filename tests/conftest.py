@@ -29,9 +29,7 @@ def lederberg(shared_data: Path) -> Path:
 @pytest.fixture(scope="session")
 def factories() -> ModuleType:
     """Builders of small counts, masks and models (factories.py); tests that ask import torch."""
-    spec = importlib.util.spec_from_file_location(
-        "spikeglot_factories", Path(__file__).with_name("factories.py")
-    )
+    spec = importlib.util.spec_from_file_location("spikeglot_factories", Path(__file__).with_name("factories.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

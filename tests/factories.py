@@ -79,9 +79,7 @@ def make_counts(
 ) -> Counts:
     """Return `Counts` of `shared_counts`, one trial every two seconds."""
     recipe = small_recipe()
-    units = pd.DataFrame(
-        {"region": np.array(regions, dtype=object)}, index=[f"u{i}" for i in range(len(regions))]
-    )
+    units = pd.DataFrame({"region": np.array(regions, dtype=object)}, index=[f"u{i}" for i in range(len(regions))])
     trials = pd.DataFrame({"window_start_s": 2.0 * np.arange(n_trials), "trial_id": np.arange(n_trials)})
     counts = shared_counts(n_trials, len(regions), seed, **shared)  # type: ignore[arg-type]
     return Counts(session_id, "mouse", counts, units, trials, recipe.window)
@@ -98,9 +96,7 @@ def make_session(
     return to_tensors(make_counts(session_id, n_trials, regions, seed, **shared))
 
 
-def make_model(
-    recipe: Recipe, sessions: Mapping[str, SessionTensors], seed: int = 1, *, loud: bool = False
-) -> MtM:
+def make_model(recipe: Recipe, sessions: Mapping[str, SessionTensors], seed: int = 1, *, loud: bool = False) -> MtM:
     """Return a model that starts from ``sessions``; ``loud`` draws readouts and tokens that have a say."""
     torch.manual_seed(seed)
     model = build_model(recipe, {name: session.counts.shape[2] for name, session in sessions.items()})

@@ -77,9 +77,7 @@ def test_read_only_and_strided_counts_are_taken(factories):
     counts = factories.make_counts(n_trials=6)
     frozen = counts.counts[::2]
     frozen.setflags(write=False)
-    assert np.array_equal(
-        to_tensors(replace(counts, counts=frozen, trials=counts.trials[::2])).counts.numpy(), frozen
-    )
+    assert np.array_equal(to_tensors(replace(counts, counts=frozen, trials=counts.trials[::2])).counts.numpy(), frozen)
     whole = counts.counts.copy()
     whole.setflags(write=False)
     assert np.array_equal(to_tensors(replace(counts, counts=whole)).counts.numpy(), whole)
@@ -113,9 +111,7 @@ def test_the_same_generator_gives_the_same_groups(factories, draw):
 
 def test_masks_do_not_depend_on_counts(factories):
     sessions = sessions_by_id(factories.two_sessions())
-    emptied = {
-        name: type(s)(name, torch.zeros_like(s.counts), s.start_s, s.region) for name, s in sessions.items()
-    }
+    emptied = {name: type(s)(name, torch.zeros_like(s.counts), s.start_s, s.region) for name, s in sessions.items()}
     batch = {"a.1": torch.arange(10)}
     (a,), (b,) = (masked_groups(part, batch, MaskSettings(), rng()) for part in (sessions, emptied))
     assert torch.equal(a.mask.target, b.mask.target)

@@ -31,9 +31,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "spikeglot"
 @pytest.fixture(scope="module")
 def written(factories, tmp_path_factory):
     """A checkpoint of two sessions with parameters that are anything but round."""
-    recipe = factories.small_recipe(
-        model={"start": "factors", "position": "rotary"}, mask={"schemes": ["neuron"]}
-    )
+    recipe = factories.small_recipe(model={"start": "factors", "position": "rotary"}, mask={"schemes": ["neuron"]})
     checkpoint = factories.make_checkpoint(recipe, factories.two_sessions())
     torch.manual_seed(0)
     with torch.no_grad():
@@ -95,9 +93,7 @@ def test_the_files_are_json_and_safetensors(written):
     cards = json.loads((folder / "sessions.json").read_text())
     assert [card["session_id"] for card in cards] == ["a.1", "b/2"]
     assert cards[1]["unit_ids"] == [f"u{i}" for i in range(7)]
-    assert sorted(cards[1]["train_trials"] + cards[1]["val_trials"] + cards[1]["test_trials"]) == list(
-        range(23)
-    )
+    assert sorted(cards[1]["train_trials"] + cards[1]["val_trials"] + cards[1]["test_trials"]) == list(range(23))
 
 
 def edit_json(path, change):
@@ -108,9 +104,7 @@ def edit_json(path, change):
 
 def test_another_format_is_refused_by_number(copy):
     edit_json(copy / "config.json", lambda config: config.update(format=2, spikeglot="9.9"))
-    with pytest.raises(
-        CheckpointError, match=r"format 2 \(written by spikeglot 9.9\); this spikeglot reads format 1"
-    ):
+    with pytest.raises(CheckpointError, match=r"format 2 \(written by spikeglot 9.9\); this spikeglot reads format 1"):
         load_checkpoint(copy)
 
 

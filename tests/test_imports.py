@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "spikeglot"
-SMALL = {"errors", "events", "settings", "randomness", ""}
+SMALL = {"errors", "events", "settings", "randomness", "device", ""}
 """Files that everyone may use; "" is the package itself, for its version."""
 MAY_IMPORT = {
     "": {"data", "api", "evaluation"},
     "errors": set(),
+    "device": set(),
     "events": set(),
     "settings": set(),
     "randomness": set(),

@@ -34,9 +34,7 @@ def test_no_values_give_the_defaults():
     assert make_recipe({}) == Recipe()
 
 
-@pytest.mark.parametrize(
-    ("path", "model"), list(sections()), ids=lambda p: ".".join(p) if isinstance(p, tuple) else ""
-)
+@pytest.mark.parametrize(("path", "model"), list(sections()), ids=lambda p: ".".join(p) if isinstance(p, tuple) else "")
 def test_an_unknown_key_is_refused_with_a_suggestion(path, model):
     known = next(iter(model.model_fields))
     typo = known + "x"
@@ -129,9 +127,7 @@ def test_a_window_without_end_is_refused(name, number):
         make_recipe({"window": {name: number}})
 
 
-@pytest.mark.parametrize(
-    ("n_bins", "n_last"), [(1, 1), (5, 1), (10, 1), (14, 1), (16, 2), (20, 2), (50, 5), (100, 10)]
-)
+@pytest.mark.parametrize(("n_bins", "n_last"), [(1, 1), (5, 1), (10, 1), (14, 1), (16, 2), (20, 2), (50, 5), (100, 10)])
 def test_forward_bins(n_bins, n_last):
     assert n_forward_bins(n_bins) == n_last
 
@@ -160,9 +156,7 @@ def test_an_unknown_recipe_is_refused_with_a_suggestion():
 
 def test_a_recipe_file_changes_what_it_names(tmp_path):
     path = tmp_path / "mine.toml"
-    path.write_text(
-        'seed = 3\n[mask]\nschemes = ["neuron"] # ünïcode\n[mask.ratio]\nneuron = 0.5\n', encoding="utf-8"
-    )
+    path.write_text('seed = 3\n[mask]\nschemes = ["neuron"] # ünïcode\n[mask.ratio]\nneuron = 0.5\n', encoding="utf-8")
     recipe = load_recipe(path)
     assert recipe == make_recipe({"seed": 3, "mask": {"schemes": ["neuron"], "ratio": {"neuron": 0.5}}})
     assert recipe.mask.ratio.of("neuron") == 0.5

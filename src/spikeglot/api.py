@@ -7,18 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from spikeglot.batch import SessionTensors, to_tensors
 from spikeglot.checkpoint import Checkpoint, SessionCard, build_model, check_same_data, load_checkpoint
 from spikeglot.data.prepare import Prepared, prepare_session
 from spikeglot.data.session import Session
+from spikeglot.device import pick_device
 from spikeglot.errors import CheckpointError, DataError
 from spikeglot.evaluation.baselines import BASELINES, run_baselines
 from spikeglot.evaluation.exact import oracle_predictions, predict_tasks
 from spikeglot.evaluation.scores import score_predictions, summarise_sessions
 from spikeglot.events import Event, Listener, Progress, silent
-from spikeglot.randomness import derive_seed
 from spikeglot.settings import TASKS, Recipe, load_recipe
 from spikeglot.training.log import CsvLog
 from spikeglot.training.loop import train
@@ -67,7 +66,6 @@ def pretrain(
     train_sessions = {name: part_tensors(one, "train") for name, one in prepared.items()}
     val_sessions = {name: part_tensors(one, "val") for name, one in prepared.items()}
     if checkpoint is None:
-        torch.manual_seed(derive_seed(recipe.seed, "weights"))
         model = build_model(recipe, {name: one.counts.n_units for name, one in prepared.items()})
         checkpoint = Checkpoint(model, recipe, cards)
         start_sessions(model, train_sessions, listen)
@@ -91,6 +89,7 @@ def evaluate(
     tasks: Sequence[str] = TASKS,
     baselines: Sequence[str] = tuple(BASELINES),
     memory_mb: int = 256,
+    device: str = "auto",
     listen: Listener = silent,
 ) -> pd.DataFrame:
     """Score a model on the test trials of the sessions, exactly, next to the baselines.
@@ -107,6 +106,7 @@ def evaluate(
     where = "the run" if isinstance(run, Checkpoint) else str(run)
     prepared = prepare_all(sessions, checkpoint.recipe)
     _check_same_sessions(checkpoint, prepared, where)
+    checkpoint.model.to(pick_device(device))
     frames = []
     for session_id, one in prepared.items():
         counts, split = one.counts, one.split
@@ -146,7 +146,8 @@ def load_run(path: str | Path) -> Checkpoint:
 
 
 def prepare_all(sessions: Iterable[Session], recipe: Recipe) -> dict[str, Prepared]:
-    """Prepare every session as the recipe says, keyed by session id.
+    """Prepare every session as the recipe says, keyed by session id and in its order: files in another order make
+    the same model.
 
     Raises
     ------
@@ -167,7 +168,7 @@ def prepare_all(sessions: Iterable[Session], recipe: Recipe) -> dict[str, Prepar
         raise DataError("\n".join(problems))
     if not prepared:
         raise DataError("There is no session to work on. Give files or folders of recordings.")
-    return prepared
+    return dict(sorted(prepared.items()))
 
 
 def part_tensors(prepared: Prepared, part: str) -> SessionTensors:

@@ -57,6 +57,15 @@ class SessionTensors:
         return Layout(n_trials, self.counts.shape[1], self.region)
 
 
+MIN_SPIKES = 0.5
+"""A unit silent in the training trials gets the rate of half a spike over all of them."""
+
+
+def mean_count(counts: Tensor) -> Tensor:
+    """Return the mean count per bin (unit,) of (trial, time, unit), at least `MIN_SPIKES` over all entries."""
+    return counts.float().mean((0, 1)).clamp_min(MIN_SPIKES / (counts.shape[0] * counts.shape[1]))
+
+
 def region_codes(regions: np.ndarray) -> Tensor:
     """Turn region names (unit,) into codes, -1 where the region is not known."""
     names = sorted({name for name in regions if name != UNKNOWN_REGION})

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from spikeglot.data.prepare import Prepared
 from spikeglot.errors import CheckpointError
 from spikeglot.models.mtm import MtM
+from spikeglot.randomness import seeded
 from spikeglot.settings import Recipe, make_recipe
 
 T = TypeVar("T")
@@ -42,9 +43,7 @@ class SessionCard:
         counts, split = prepared.counts, prepared.split
         trial_id = counts.trials["trial_id"].to_numpy()
         train, val, test = (tuple(int(i) for i in trial_id[part]) for part in (split.train, split.val, split.test))
-        return cls(
-            counts.session_id, counts.subject_id, counts.unit_ids, tuple(counts.regions), train, val, test
-        )
+        return cls(counts.session_id, counts.subject_id, counts.unit_ids, tuple(counts.regions), train, val, test)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +57,8 @@ class Checkpoint:
 
 def build_model(recipe: Recipe, n_units: Mapping[str, int]) -> MtM:
     """Return an untrained model for sessions of ``n_units``, with the weights of the recipe's seed."""
-    return MtM(recipe.model, recipe.window.n_bins, recipe.window.bin_size_s, n_units)
+    with seeded(recipe.seed, "weights"):
+        return MtM(recipe.model, recipe.window.n_bins, recipe.window.bin_size_s, n_units)
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:

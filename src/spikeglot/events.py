@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """``done`` of ``total`` units of a ``stage`` ("read", "fit", "evaluate", ...) are finished; ``detail`` names the last."""
+    """``done`` of ``total`` parts of a ``stage`` ("read", "fit", ...) are done; ``detail`` names the last."""
 
     stage: str
     done: int

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -15,6 +17,14 @@ def derive_seed(seed: int, *names: str | int) -> int:
     """
     text = "/".join(str(part) for part in (seed, *names))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
+
+
+@contextmanager
+def seeded(seed: int, *names: str | int) -> Iterator[None]:
+    """Let what torch draws inside (dropout, weights) come from one purpose of a run; outside nothing changes."""
+    with torch.random.fork_rng():
+        torch.manual_seed(derive_seed(seed, *names))
+        yield
 
 
 def generator(seed: int, *names: str | int) -> torch.Generator:

@@ -270,9 +270,8 @@ def _explain(problem: Any) -> str:
     """Turn one pydantic problem into words, with a suggestion for an unknown name."""
     place = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return f"there is no setting '{place}'.{did_you_mean(str(problem['loc'][-1]), _known(problem['loc'][:-1]))}".rstrip(
-            "."
-        )
+        suggestion = did_you_mean(str(problem["loc"][-1]), _known(problem["loc"][:-1]))
+        return f"there is no setting '{place}'.{suggestion}".rstrip(".")
     message = problem["msg"].removeprefix("Value error, ")
     return f"{place}: {message} (got {problem['input']!r})" if place and "window" not in message else message
 

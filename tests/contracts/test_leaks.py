@@ -68,9 +68,7 @@ def test_a_visible_count_changes_predictions(factories, model, session, kind):
     mask = make_mask(kind, session)
     shows = mask.visible.flatten(1).any(1)
     entry = mask.visible.flatten(1).float().argmax(1, keepdim=True)
-    one = (
-        torch.zeros_like(mask.visible).flatten(1).scatter(1, entry, True).view_as(mask.visible) & mask.visible
-    )
+    one = torch.zeros_like(mask.visible).flatten(1).scatter(1, entry, True).view_as(mask.visible) & mask.visible
     before = factories.predict(model, session, mask)
     after = factories.predict(model, session, mask, redrawn(session.counts[:N_TRIALS].float(), one))
     assert shows.any()
@@ -92,18 +90,13 @@ def test_in_causal_trials_later_counts_change_no_earlier_prediction(factories, m
         reached_back = reached_back or not same[:, : t + 1].all()
         if mask.causal.any() and mask.visible[:, t + 1 :].any():
             assert not same[:, t + 1 :].all()
-    assert reached_back == (not mask.causal.any()), (
-        "full attention must look back, or this test could not fail"
-    )
+    assert reached_back == (not mask.causal.any()), "full attention must look back, or this test could not fail"
 
 
 @pytest.mark.parametrize("draw_per", ["trial", "batch"])
 def test_both_hold_in_a_batch_that_mixes_schemes_and_sessions(factories, model, session, draw_per):
     settings = MaskSettings(schemes=tuple(sorted(SCHEMES)), draw=draw_per)
-    masks = [
-        draw_mixture(settings, session.layout(N_TRIALS), torch.Generator().manual_seed(seed))
-        for seed in (0, 1)
-    ]
+    masks = [draw_mixture(settings, session.layout(N_TRIALS), torch.Generator().manual_seed(seed)) for seed in (0, 1)]
     counts = session.counts[:N_TRIALS].float()
 
     def run(change):

@@ -76,9 +76,7 @@ def test_true_rates_follow_the_units(counts):
 
 
 def test_nothing_left_says_which_setting_took_how_many(counts):
-    with pytest.raises(
-        DataError, match=r"of 6, dropped were 1 by quality.exclude_regions, 5 by quality.min_rate"
-    ):
+    with pytest.raises(DataError, match=r"of 6, dropped were 1 by quality.exclude_regions, 5 by quality.min_rate"):
         keep_units(counts, QualitySettings(min_rate_hz=50))
     with pytest.raises(DataError, match=r"highest rate of a unit is 5 Hz. Change quality.min_rate_hz"):
         keep_units(counts, QualitySettings(min_rate_hz=50))
@@ -111,9 +109,7 @@ def test_queries(counts, query, kept):
 )
 def test_a_bad_query_names_itself_and_the_columns(counts, query, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        SettingsError, match=r"quality.units = .* cannot be used.*Columns: region, label, unit_id"
-    ):
+    with pytest.raises(SettingsError, match=r"quality.units = .* cannot be used.*Columns: region, label, unit_id"):
         keep_units(counts, LOOSE.model_copy(update={"units": query}))
     assert not list(tmp_path.iterdir()), "a query runs no code"
 

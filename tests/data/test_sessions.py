@@ -67,9 +67,7 @@ def test_holding_out_subjects_parts_the_sessions(sessions: Sessions) -> None:
         ([], "Holding out nobody"),
     ],
 )
-def test_what_cannot_be_held_out_is_an_error(
-    sessions: Sessions, subject_ids: list[str], message: str
-) -> None:
+def test_what_cannot_be_held_out_is_an_error(sessions: Sessions, subject_ids: list[str], message: str) -> None:
     with pytest.raises(DataError, match=message):
         sessions.hold_out_subjects(subject_ids)
 

@@ -83,9 +83,7 @@ def test_expected_counts_integrate_the_rate_over_any_window():
     session = simulate_sessions(SMALL)[0]
     rate_hz = np.exp(session.bias + session.latents @ session.loadings.T)
     on_grid = session.expected_counts(np.array([1.0, 3.5]), 25, 0.02)
-    np.testing.assert_allclose(
-        on_grid[1], rate_hz[350:400].reshape(25, 2, -1).sum(axis=1) * GRID_S, rtol=1e-5
-    )
+    np.testing.assert_allclose(on_grid[1], rate_hz[350:400].reshape(25, 2, -1).sum(axis=1) * GRID_S, rtol=1e-5)
 
     fine_s = 1e-4
     step = ((1.2345 + fine_s * (np.arange(7 * 130) + 0.5)) / GRID_S).astype(int)
@@ -116,9 +114,7 @@ def test_animals_share_the_dynamics_and_regions_drive_each_other_with_a_delay(de
 def test_the_oracle_is_as_informative_as_strong_real_data_and_can_be_approached(default):
     """A Poisson regression on the other units' smoothed counts finds most of what the true rates say."""
     window = WindowSettings(align="stim_on_time", stop_s=1.0)
-    oracle = [
-        bits_per_spike(c.counts, c.rates) for c in (prepare(s, window, QualitySettings()) for s in default)
-    ]
+    oracle = [bits_per_spike(c.counts, c.rates) for c in (prepare(s, window, QualitySettings()) for s in default)]
     assert 0.3 < min(oracle) < max(oracle) < 0.65
 
     counts = prepare(default[0], window, QualitySettings())

@@ -48,14 +48,10 @@ def test_a_session_holds_what_one_reads(shared_data: Path, tmp_path: Path) -> No
         (eid,) = one.search(subject="Lederberg", date="2017-12-10")
         trials = one.load_object(eid, "trials", collection="alf").to_df()
         probes = {
-            probe: one.load_object(
-                eid, "spikes", collection=f"alf/{probe}/pykilosort", attribute=["times", "clusters"]
-            )
+            probe: one.load_object(eid, "spikes", collection=f"alf/{probe}/pykilosort", attribute=["times", "clusters"])
             for probe in ("probe00", "probe01")
         }
-        uuids = one.load_object(eid, "clusters", collection="alf/probe01/pykilosort", attribute=["uuids"])[
-            "uuids"
-        ]
+        uuids = one.load_object(eid, "clusters", collection="alf/probe01/pykilosort", attribute=["uuids"])["uuids"]
     assert session.n_spikes == sum(len(spikes["times"]) for spikes in probes.values())
     for probe, spikes in probes.items():
         for cluster in (0, 3, 40):
@@ -190,9 +186,7 @@ def test_metrics_are_joined_by_cluster_id(session_folder: Path) -> None:
 
 
 def test_trials_come_from_the_table_and_from_files_of_their_own(session_folder: Path) -> None:
-    table = pd.DataFrame(
-        {"choice": [1, -1], "intervals_0": [0.0, 1.0], "intervals_1": [0.9, 1.9], "ok": [True, False]}
-    )
+    table = pd.DataFrame({"choice": [1, -1], "intervals_0": [0.0, 1.0], "intervals_1": [0.9, 1.9], "ok": [True, False]})
     table.to_parquet(session_folder / "alf" / "_ibl_trials.table.pqt")
     save(
         session_folder / "alf",

@@ -97,9 +97,7 @@ def test_no_units_and_unknown_units_are_errors() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    counts=npst.arrays(
-        np.uint8, npst.array_shapes(min_dims=3, max_dims=3, max_side=6), elements=st.integers(0, 12)
-    ),
+    counts=npst.arrays(np.uint8, npst.array_shapes(min_dims=3, max_dims=3, max_side=6), elements=st.integers(0, 12)),
     bin_size_s=st.sampled_from([0.001, 0.01, 0.02, 1 / 30, 0.1, 1.0]),
 )
 def test_windows_of_the_same_bins_give_the_counts_back(counts: np.ndarray, bin_size_s: float) -> None:

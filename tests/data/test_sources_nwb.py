@@ -296,13 +296,9 @@ def test_behaviour_is_what_the_file_calls_behaviour(write: Callable) -> None:
     def fill(nwb: NWBFile) -> None:
         add_units(nwb, [1.0])
         module = nwb.create_processing_module("behavior", "behaviour")
-        wheel = TimeSeries(
-            name="wheel", data=np.arange(5), unit="cm", rate=10.0, starting_time=2.0, conversion=0.01
-        )
+        wheel = TimeSeries(name="wheel", data=np.arange(5), unit="cm", rate=10.0, starting_time=2.0, conversion=0.01)
         pupil = TimeSeries(name="area", data=np.ones(5), unit="px", timestamps=times_s[::-1].copy())
-        place = SpatialSeries(
-            name="xy", data=np.arange(10.0).reshape(5, 2), timestamps=times_s, reference_frame="0"
-        )
+        place = SpatialSeries(name="xy", data=np.arange(10.0).reshape(5, 2), timestamps=times_s, reference_frame="0")
         lick = TimeSeries(name="lick", data=np.ones(2), unit="n", timestamps=np.array([0.1, 0.4]))
         video = TimeSeries(name="frames", data=np.zeros((5, 4, 4)), unit="n", timestamps=times_s)
         module.add([wheel, video, Position(spatial_series=place)])
@@ -311,9 +307,7 @@ def test_behaviour_is_what_the_file_calls_behaviour(write: Callable) -> None:
             module.add(BehavioralEvents(time_series=lick))
         module.add(BehavioralTimeSeries(time_series=pupil, name="eye"))
         nwb.add_acquisition(TimeSeries(name="analog", data=np.ones(5), unit="V", rate=10.0))
-        nwb.add_acquisition(
-            SpatialSeries(name="xy", data=np.ones(5), timestamps=times_s, reference_frame="0")
-        )
+        nwb.add_acquisition(SpatialSeries(name="xy", data=np.ones(5), timestamps=times_s, reference_frame="0"))
 
     session = read_nwb(write(fill))
     assert sorted(session.behaviour) == ["Position.xy", "area", "wheel", "xy"]

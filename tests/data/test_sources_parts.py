@@ -13,9 +13,7 @@ from spikeglot.data.sources.intervals import union_of_intervals
 from spikeglot.data.sources.tables import decoded, find_regions, region_names
 from spikeglot.data.sources.traces import checked_traces
 
-whole_intervals = st.tuples(st.integers(0, 30), st.integers(1, 8)).map(
-    lambda pair: (pair[0], pair[0] + pair[1])
-)
+whole_intervals = st.tuples(st.integers(0, 30), st.integers(1, 8)).map(lambda pair: (pair[0], pair[0] + pair[1]))
 
 
 @settings(max_examples=100, deadline=None)
@@ -81,8 +79,6 @@ def test_samples_are_put_in_order_with_their_values() -> None:
 
 def test_a_raw_signal_is_not_read(monkeypatch) -> None:
     monkeypatch.setattr(traces, "MAX_VALUES", 3)
-    found, dropped = checked_traces(
-        [("lfp", np.arange(4.0), np.arange(4.0)), ("x", np.arange(3.0), np.arange(3.0))]
-    )
+    found, dropped = checked_traces([("lfp", np.arange(4.0), np.arange(4.0)), ("x", np.arange(3.0), np.arange(3.0))])
     assert list(found) == ["x"]
     assert [d.id for d in dropped] == ["lfp"]

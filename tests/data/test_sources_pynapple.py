@@ -36,11 +36,7 @@ def test_a_group_becomes_units(spikes: nap.TsGroup) -> None:
 @pytest.mark.parametrize("kind", ["intervals", "table"])
 def test_trials_are_intervals_or_a_table(spikes: nap.TsGroup, kind: str) -> None:
     table = pd.DataFrame({"start": [0.0, 2.0], "end": [1.0, 3.0], "choice": [1, -1]})
-    trials = (
-        table
-        if kind == "table"
-        else nap.IntervalSet(table["start"], table["end"], metadata=table[["choice"]])
-    )
+    trials = table if kind == "table" else nap.IntervalSet(table["start"], table["end"], metadata=table[["choice"]])
     session = from_pynapple(spikes, session_id="s", subject_id="rat 1", trials=trials)
     assert session.trials[["start", "end", "choice"]].to_numpy().tolist() == [
         [0.0, 1.0, 1.0],

@@ -50,9 +50,7 @@ def test_all_of_the_data_is_found_and_the_rest_is_listed(shared_data: Path) -> N
     assert "a recording needs spike_times_s and spike_unit" in skipped["chronic_npx"]
 
 
-@pytest.mark.parametrize(
-    "below", ["", "steinmetzlab", "steinmetzlab/Subjects/Lederberg", "brodylab/Subjects"]
-)
+@pytest.mark.parametrize("below", ["", "steinmetzlab", "steinmetzlab/Subjects/Lederberg", "brodylab/Subjects"])
 def test_alf_sessions_are_found_below_any_folder(shared_data: Path, below: str) -> None:
     n_sessions = {"": 3, "brodylab/Subjects": 1}.get(below, 2)
     found = find_recordings(shared_data / "alf" / below)
@@ -119,9 +117,7 @@ def test_hdf5_and_npz_of_other_kinds_are_errors_that_say_what_they_hold(tmp_path
 
 @pytest.mark.parametrize("keep", [0, 100, 3000])
 @pytest.mark.parametrize("suffix", [".nwb", ".h5"])
-def test_a_truncated_file_is_an_error_that_says_to_copy_it_again(
-    tmp_path: Path, suffix: str, keep: int
-) -> None:
+def test_a_truncated_file_is_an_error_that_says_to_copy_it_again(tmp_path: Path, suffix: str, keep: int) -> None:
     path = save_hdf5(tmp_path / f"cut{suffix}", nwb_version="2.7")
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(DataError, match=rf"cut\{suffix}.* Copy or download it again"):

@@ -161,9 +161,7 @@ def test_no_tile_fits_suggests_to_align(session):
 
 
 def test_trials_on_another_clock(session):
-    session = replace(
-        session, recorded_s=None, trials=session.trials.assign(stim_on_time=[1e3, 2e3, 3e3, 4e3])
-    )
+    session = replace(session, recorded_s=None, trials=session.trials.assign(stim_on_time=[1e3, 2e3, 3e3, 4e3]))
     with pytest.raises(DataError, match=r"999.900 to 4000.300 s; spikes: 0.050 to 9.950 s.*same clock"):
         cut_windows(session, ALIGNED)
 

@@ -78,20 +78,12 @@ def test_hidden_test_counts_do_not_leak(counts, predictions, name):
     for task in ("co-smoothing", "intra-region"):
         np.testing.assert_allclose(after[task][:, :, unit], before[task][:, :, unit], atol=2e-5)
         if name in SEES_OTHERS:
-            assert np.nanmax(np.abs(after[task] - before[task])) > 1e-3, (
-                "the change was too small to show a leak"
-            )
+            assert np.nanmax(np.abs(after[task] - before[task])) > 1e-3, "the change was too small to show a leak"
 
     after = BASELINES[name](with_test_counts(counts, all_trials, all_bins, inside), SPLIT)
-    np.testing.assert_allclose(
-        after["inter-region"][:, :, inside], before["inter-region"][:, :, inside], atol=2e-5
-    )
-    after = BASELINES[name](
-        with_test_counts(counts, all_trials, all_bins, np.setdiff1d(everyone, inside)), SPLIT
-    )
-    np.testing.assert_allclose(
-        after["intra-region"][:, :, inside], before["intra-region"][:, :, inside], atol=2e-5
-    )
+    np.testing.assert_allclose(after["inter-region"][:, :, inside], before["inter-region"][:, :, inside], atol=2e-5)
+    after = BASELINES[name](with_test_counts(counts, all_trials, all_bins, np.setdiff1d(everyone, inside)), SPLIT)
+    np.testing.assert_allclose(after["intra-region"][:, :, inside], before["intra-region"][:, :, inside], atol=2e-5)
     hidden_bins = slice(N_BINS - n_forward_bins(N_BINS), None)
     after = BASELINES[name](with_test_counts(counts, all_trials, hidden_bins, everyone), SPLIT)
     np.testing.assert_array_equal(after["forward"], before["forward"])
@@ -99,9 +91,7 @@ def test_hidden_test_counts_do_not_leak(counts, predictions, name):
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_trials_do_not_see_each_other(counts, predictions, name):
-    after = BASELINES[name](
-        with_test_counts(counts, np.arange(6), slice(None), np.arange(len(REGIONS))), SPLIT
-    )
+    after = BASELINES[name](with_test_counts(counts, np.arange(6), slice(None), np.arange(len(REGIONS))), SPLIT)
     for task in TASKS:
         np.testing.assert_allclose(after[task][6:], predictions[name][task][6:], atol=2e-5)
 
@@ -110,9 +100,7 @@ def test_trials_do_not_see_each_other(counts, predictions, name):
 @pytest.mark.parametrize("task", TASKS)
 def test_a_shared_latent_is_found(counts, predictions, name, task):
     def pooled(name: str) -> float:
-        score = PoissonScores().update(
-            predictions[name][task][:, :, :-1], counts.counts[SPLIT.test][:, :, :-1]
-        )
+        score = PoissonScores().update(predictions[name][task][:, :, :-1], counts.counts[SPLIT.test][:, :, :-1])
         return score.pooled_bits_per_spike()
 
     assert pooled(name) > pooled("mean-rate") + 0.1
@@ -151,9 +139,10 @@ def test_nothing_edits_its_input(counts):
 
 
 def test_progress_names_each_baseline(counts):
-    seen: list[str] = []
-    assert list(run_baselines(counts, SPLIT, ["psth", "mean-rate"], seen.append)) == ["psth", "mean-rate"]
-    assert seen == ["psth", "mean-rate"]
+    seen = []
+    found = run_baselines(counts, SPLIT, ["psth", "mean-rate"], lambda *event: seen.append(event))
+    assert list(found) == ["psth", "mean-rate"]
+    assert seen == [(1, 2, "psth"), (2, 2, "mean-rate")]
 
 
 def test_an_unknown_baseline_is_refused(counts):

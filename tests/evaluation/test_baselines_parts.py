@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import PoissonRegressor, Ridge
 
+from spikeglot.data.counts import Counts
 from spikeglot.evaluation.baselines import poisson_regression
 from spikeglot.evaluation.baselines.choose import climb
 from spikeglot.evaluation.baselines.features import smooth
 from spikeglot.evaluation.baselines.gram import leave_out, penalise_own, penalised_inverse
-from spikeglot.evaluation.baselines.hold_outs import hold_outs
+from spikeglot.evaluation.baselines.hold_outs import hold_outs, where_scored
 from spikeglot.evaluation.baselines.poisson_regression import Design, fit_poisson
+from spikeglot.settings import TASKS, WindowSettings
 
 PENALTY = 3.0
 
@@ -84,9 +87,7 @@ def test_poisson_regression_is_that_of_scikit_learn(design, monkeypatch):
     counts = rng.poisson(np.exp(log_rate))
     fit = fit_poisson(design, counts, penalty=6.0)
     for unit in range(4):
-        sk = PoissonRegressor(alpha=6.0 / 300, tol=1e-8, max_iter=1000).fit(
-            explicit(design, unit), counts[:, unit]
-        )
+        sk = PoissonRegressor(alpha=6.0 / 300, tol=1e-8, max_iter=1000).fit(explicit(design, unit), counts[:, unit])
         np.testing.assert_allclose(fit.coefficients[:, unit], sk.coef_, atol=2e-3)
         assert fit.intercept[unit] == pytest.approx(sk.intercept_, abs=2e-3)
         expected = np.log(sk.predict(explicit(design, unit)))
@@ -148,6 +149,22 @@ def test_hold_outs_of_regions():
     intra = hold_outs("intra-region", REGIONS)
     assert [(h.pool.tolist(), h.targets.tolist()) for h in intra] == [([1, 4], [1, 4]), ([0, 3], [0, 3])]
     assert hold_outs("inter-region", np.array(["A", "A"], dtype=object)) == ()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_baselines_predict_what_the_tasks_ask_for(task):
+    import torch
+
+    from spikeglot.masking.tasks import ask, questions
+
+    units = pd.DataFrame({"region": REGIONS}, index=[f"u{i}" for i in range(6)])
+    window = WindowSettings(start_s=0.0, stop_s=0.4)
+    silence = np.zeros((2, 20, 6), dtype=np.uint8)
+    counts = Counts("s1", "mouse", silence, units, pd.DataFrame(index=[0, 1]), window)
+    asked = questions(task, torch.tensor([1, 0, -1, 1, 0, 2]), 20)
+    expected = ask(asked, torch.arange(len(asked)), 20).target.any(0).numpy()
+    found = np.isfinite(where_scored(task, silence, counts))
+    np.testing.assert_array_equal(found, np.broadcast_to(expected, found.shape))
 
 
 @pytest.mark.parametrize("best", range(5))

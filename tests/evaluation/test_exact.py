@@ -45,9 +45,7 @@ def test_it_equals_a_plain_loop(model, session, task, prompted):
             mask = mask if prompted else mask.unprompted()
             counts = session.counts[trial : trial + 1].float()
             with torch.no_grad():
-                predicted = model([Group("a", counts, session.start_s[trial : trial + 1], mask)])[0][
-                    0
-                ].numpy()
+                predicted = model([Group("a", counts, session.start_s[trial : trial + 1], mask)])[0][0].numpy()
             target = mask.target[0].numpy()
             expected[i][target] = predicted[target]
     found = predict_tasks(model, session, TRIALS, tasks=[task], prompted=prompted)
@@ -70,9 +68,7 @@ def test_a_larger_budget_is_used(model, session):
     for memory_mb in (0, 1, 4):
         events = []
         many = np.tile(np.arange(40), 10)
-        predict_tasks(
-            model, session, many, tasks=["co-smoothing"], memory_mb=memory_mb or 1, listen=events.append
-        )
+        predict_tasks(model, session, many, tasks=["co-smoothing"], memory_mb=memory_mb or 1, listen=events.append)
         sizes.append(len(events))
     assert sizes[0] == sizes[1] > sizes[2]
 
@@ -117,9 +113,7 @@ def test_order_of_trials_is_kept(model, session, predictions):
 
 def test_progress_counts_every_pair(model, session):
     events = []
-    predict_tasks(
-        model, session, TRIALS, memory_mb=0, tasks=("co-smoothing", "forward"), listen=events.append
-    )
+    predict_tasks(model, session, TRIALS, memory_mb=0, tasks=("co-smoothing", "forward"), listen=events.append)
     assert all(isinstance(event, Progress) for event in events)
     assert [event.done for event in events] == list(range(1, 4 * 12 + 4 + 1))
     assert {event.total for event in events} == {4 * 12 + 4}
@@ -127,9 +121,7 @@ def test_progress_counts_every_pair(model, session):
 
 def test_pairs_are_every_question_of_every_trial_once():
     asked = questions("co-smoothing", torch.zeros(5, dtype=torch.int64), 10)
-    found = [
-        (r, t) for row, trial in pairs(asked, 3, 4) for r, t in zip(row.tolist(), trial.tolist(), strict=True)
-    ]
+    found = [(r, t) for row, trial in pairs(asked, 3, 4) for r, t in zip(row.tolist(), trial.tolist(), strict=True)]
     assert sorted(found) == [(r, t) for r in range(5) for t in range(3)]
     assert max(len(row) for row, _ in pairs(asked, 3, 4)) == 4
 

@@ -81,9 +81,7 @@ def test_one_row_per_unit_and_metric(frame, counts):
         ("psth_r2", ""): 6,
         ("trial_r2", ""): 6,
     }
-    row = units[
-        (units["metric"] == "bits_per_spike") & (units["null"] == "test") & (units["unit_id"] == "002")
-    ]
+    row = units[(units["metric"] == "bits_per_spike") & (units["null"] == "test") & (units["unit_id"] == "002")]
     assert row["region"].item() == "VISp"
     assert row["n_spikes"].item() == counts.counts[TEST][:, :, 2].sum()
 

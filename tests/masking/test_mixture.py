@@ -40,9 +40,7 @@ def test_a_scheme_comes_as_often_early_as_late_in_the_stack():
 
 def test_each_trial_holds_a_mask_of_the_scheme_that_its_prompt_names():
     mask = draw_mixture(MaskSettings(), Layout(300, 10, REGION), rng())
-    for visible, target, name, causal in zip(
-        mask.visible, mask.target, names(mask), mask.causal, strict=True
-    ):
+    for visible, target, name, causal in zip(mask.visible, mask.target, names(mask), mask.causal, strict=True):
         assert causal == (name == "causal")
         hides_bins = torch.equal(target, target[:, :1].expand_as(target))
         assert hides_bins == (name == "causal")
@@ -75,16 +73,21 @@ def test_the_same_seed_gives_the_same_masks(draw):
 
 
 def test_without_regions_the_schemes_on_regions_are_left_out():
-    assert usable_schemes(MaskSettings(), has_regions=True) == MTM
-    assert usable_schemes(MaskSettings(), has_regions=False) == ("neuron", "causal")
+    assert usable_schemes(MaskSettings(), Layout(1, 4, REGION)) == MTM
+    assert usable_schemes(MaskSettings(), Layout(1, 4, torch.full((5,), -1))) == ("neuron", "causal")
     mask = draw_mixture(MaskSettings(), Layout(200, 4, torch.full((5,), -1)), rng())
     assert set(names(mask)) == {"neuron", "causal"}
 
 
+def test_one_region_for_all_units_leaves_nothing_to_predict_it_from():
+    everyone, all_but_one = torch.zeros(5, dtype=torch.int64), torch.tensor([0, 0, 0, 0, -1])
+    assert "inter-region" not in usable_schemes(MaskSettings(), Layout(1, 4, everyone))
+    assert "inter-region" in usable_schemes(MaskSettings(), Layout(1, 4, all_but_one))
+
+
 def test_an_unprompted_mixture_is_the_same_but_for_the_prompt():
     prompted, without = (
-        draw_mixture(MaskSettings(prompted=prompted), Layout(50, 10, REGION), rng())
-        for prompted in (True, False)
+        draw_mixture(MaskSettings(prompted=prompted), Layout(50, 10, REGION), rng()) for prompted in (True, False)
     )
     assert set(names(without)) == {"none"}
     assert torch.equal(prompted.target, without.target)

@@ -118,9 +118,7 @@ def test_a_unit_without_a_test_spike_is_nan_left_out_and_counted():
     assert np.isnan(score.bits_per_spike()).tolist() == [False, True, False, False, False]
     assert np.isnan(score.d2()).tolist() == [False, True, False, False, False]
     rest = [0, 2, 3, 4]
-    assert score.pooled_bits_per_spike() == pytest.approx(
-        pooled_bits_per_spike(log_rate[..., rest], counts[..., rest])
-    )
+    assert score.pooled_bits_per_spike() == pytest.approx(pooled_bits_per_spike(log_rate[..., rest], counts[..., rest]))
     found = score.compute()
     assert (found["n_units"], found["n_units_left_out"]) == (4, 1)
     assert found["mean"] == pytest.approx(bits_per_spike(log_rate[..., rest], counts[..., rest]).mean())

@@ -37,9 +37,7 @@ def test_a_condition_of_one_trial_is_not_averaged(session):
     log_rate, counts, condition = session
     lonely = condition.copy()
     lonely[0] = 7
-    np.testing.assert_allclose(
-        psth_r2(log_rate, counts, lonely), psth_r2(log_rate[1:], counts[1:], condition[1:])
-    )
+    np.testing.assert_allclose(psth_r2(log_rate, counts, lonely), psth_r2(log_rate[1:], counts[1:], condition[1:]))
     assert np.isnan(psth_r2(log_rate[:1], counts[:1], condition[:1])).all()
 
 
@@ -48,9 +46,7 @@ def test_only_predicted_bins_count(session):
     masked = log_rate.copy()
     masked[:, :5] = np.nan
     np.testing.assert_allclose(trial_r2(masked, counts), trial_r2(log_rate[:, 5:], counts[:, 5:]))
-    np.testing.assert_allclose(
-        psth_r2(masked, counts, condition), psth_r2(log_rate[:, 5:], counts[:, 5:], condition)
-    )
+    np.testing.assert_allclose(psth_r2(masked, counts, condition), psth_r2(log_rate[:, 5:], counts[:, 5:], condition))
 
 
 def test_undefined_units_are_nan(session):

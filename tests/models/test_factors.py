@@ -29,9 +29,7 @@ def factors():
 
 
 def counts_of(n_trials=4, seed=0):
-    return torch.poisson(
-        torch.full((n_trials, N_BINS, N_UNITS), 0.7), generator=torch.Generator().manual_seed(seed)
-    )
+    return torch.poisson(torch.full((n_trials, N_BINS, N_UNITS), 0.7), generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("hidden", [[], [0], [2, 5, 6], list(range(1, 9)), list(range(9))])
@@ -47,9 +45,7 @@ def test_the_posterior_is_the_conditional_expectation_of_the_joint_gaussian(fact
     loading = factors.loading[s].detach().double().numpy()[v]
     private = factors.log_private[s].detach().double().exp().numpy()[v]
     covariance = loading @ loading.T + np.diag(private)
-    expected = (
-        x[..., v].double().numpy() @ np.linalg.inv(covariance) @ loading if v else np.zeros((4, N_BINS, K))
-    )
+    expected = x[..., v].double().numpy() @ np.linalg.inv(covariance) @ loading if v else np.zeros((4, N_BINS, K))
     np.testing.assert_allclose(found.detach().numpy(), expected, atol=1e-5)
 
 
@@ -113,16 +109,12 @@ def test_smoothing_is_causal_where_it_must_be(width):
 
 def test_without_counts_the_log_rate_is_the_baseline(factors):
     counts = counts_of()
-    mask = make_mask(
-        torch.zeros_like(counts, dtype=torch.bool), torch.ones_like(counts, dtype=torch.bool), "none"
-    )
+    mask = make_mask(torch.zeros_like(counts, dtype=torch.bool), torch.ones_like(counts, dtype=torch.bool), "none")
     start_s = torch.tensor([10.0, 20.0, 50.0, 99.0], dtype=torch.float64)
     log_rate, latent = factors(Group("a", counts, start_s, mask))
     assert (latent == 0).all()
     torch.testing.assert_close(log_rate, factors.baseline(start_s).clamp_max(MAX_LOG_RATE))
-    drift = math.sqrt(2) * (
-        math.cos(math.pi / 4) * factors.drift[0] + math.cos(math.pi / 2) * factors.drift[1]
-    )
+    drift = math.sqrt(2) * (math.cos(math.pi / 4) * factors.drift[0] + math.cos(math.pi / 2) * factors.drift[1])
     torch.testing.assert_close(factors.baseline(start_s)[1], factors.log_mean + factors.psth + drift)
     torch.testing.assert_close(log_rate[2], log_rate[3])
 
@@ -148,7 +140,5 @@ def test_cosines_hold_their_end_values_and_a_session_of_one_trial_has_some():
 
 def test_rates_are_capped(factors):
     counts = torch.full((4, N_BINS, N_UNITS), 200.0)
-    log_rate, _ = factors(
-        Group("a", counts, torch.zeros(4, dtype=torch.float64), unmasked(4, N_BINS, N_UNITS))
-    )
+    log_rate, _ = factors(Group("a", counts, torch.zeros(4, dtype=torch.float64), unmasked(4, N_BINS, N_UNITS)))
     assert log_rate.max() == MAX_LOG_RATE

@@ -17,13 +17,11 @@ NASTY_IDS = ("a.b", "a%2Eb", "a/b", "a b", "keys", "", "session ", "100%", "..",
 def some_groups(factories, names, n_trials=6, seed=0):
     """Groups of sessions of equal unit count, and the tensors of the sessions."""
     sessions = {
-        name: factories.make_session(name, regions=("VISp",) * 4 + ("CA1",) * 4, seed=i)
-        for i, name in enumerate(names)
+        name: factories.make_session(name, regions=("VISp",) * 4 + ("CA1",) * 4, seed=i) for i, name in enumerate(names)
     }
     draws = torch.Generator().manual_seed(seed)
     groups = [
-        s.group(slice(0, n_trials), draw_mixture(MaskSettings(), s.layout(n_trials), draws))
-        for s in sessions.values()
+        s.group(slice(0, n_trials), draw_mixture(MaskSettings(), s.layout(n_trials), draws)) for s in sessions.values()
     ]
     return sessions, groups
 
@@ -40,9 +38,7 @@ def test_a_batch_of_sessions_gives_what_each_gives_alone_in_any_order(factories,
         alone = [model([group])[0] for group in groups]
         together = model(groups)
         reversed_order = model(groups[::-1])[::-1]
-        split_up = model(
-            [Group(g.session_id, g.counts[:1], g.start_s[:1], g.mask.take(slice(0, 1))) for g in groups]
-        )
+        split_up = model([Group(g.session_id, g.counts[:1], g.start_s[:1], g.mask.take(slice(0, 1))) for g in groups])
     assert [part.shape for part in together] == [group.counts.shape for group in groups]
     for a, b, c, d in zip(alone, together, reversed_order, split_up, strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
@@ -56,8 +52,7 @@ def test_sessions_of_equal_size_share_no_weights(factories):
     sessions, groups = some_groups(factories, ("a", "b"))
     model = factories.make_model(factories.small_recipe(model={"start": "factors"}), sessions)
     of_session = {
-        name: {key for key in model.state_dict() if key.startswith(f"stitchers.session {name}.")}
-        for name in sessions
+        name: {key for key in model.state_dict() if key.startswith(f"stitchers.session {name}.")} for name in sessions
     }
     assert of_session["a"]
     assert len(of_session["a"]) == len(of_session["b"])
@@ -136,9 +131,7 @@ def test_bins_know_their_place(factories, position):
 def test_forward_makes_no_tensor_on_a_device_of_its_own(factories, start, position):
     """On a GPU a tensor made without the device of the inputs fails; here the default device is nobody's."""
     sessions, groups = some_groups(factories, ("a", "b"))
-    model = factories.make_model(
-        factories.small_recipe(model={"start": start, "position": position}), sessions
-    )
+    model = factories.make_model(factories.small_recipe(model={"start": start, "position": position}), sessions)
     with torch.device("meta"):
         loss = objective(groups, model(groups), "poisson")
     assert loss.device.type == "cpu"

@@ -45,9 +45,7 @@ def test_factor_analysis_is_as_likely_as_that_of_sklearn(k):
     loading, private = factor_analysis(x, k)
     theirs = FactorAnalysis(n_components=k, svd_method="lapack", tol=1e-3).fit(x.numpy())
     ours = log_likelihood(x.double(), loading.double(), private.double())
-    best = log_likelihood(
-        x.double(), theirs.components_.T.astype(float), theirs.noise_variance_.astype(float)
-    )
+    best = log_likelihood(x.double(), theirs.components_.T.astype(float), theirs.noise_variance_.astype(float))
     assert ours == pytest.approx(best, abs=0.01)
     assert ours > log_likelihood(x.double(), np.zeros((12, 1)), np.ones(12)) + 0.3
 
@@ -110,9 +108,7 @@ def test_poisson_regression_without_offsets_is_that_of_sklearn():
         torch.zeros(1, 800),
         8.0,
     )
-    theirs = PoissonRegressor(alpha=8.0 / 800, fit_intercept=False, tol=1e-8, max_iter=1000).fit(
-        design[0], target[0]
-    )
+    theirs = PoissonRegressor(alpha=8.0 / 800, fit_intercept=False, tol=1e-8, max_iter=1000).fit(design[0], target[0])
     np.testing.assert_allclose(found[0].numpy(), theirs.coef_, atol=1e-3)
 
 
@@ -215,9 +211,7 @@ def test_a_hidden_unit_is_predicted_better_than_by_its_mean(factories):
     for unit in range(12):
         mask = unmasked(*test.shape)
         mask.visible[:, :, unit] = False
-        log_rate = factors(Group("a", test, torch.zeros(100, dtype=torch.float64), mask))[0][
-            :, :, unit
-        ].detach()
+        log_rate = factors(Group("a", test, torch.zeros(100, dtype=torch.float64), mask))[0][:, :, unit].detach()
         null = train[:, :, unit].mean().log()
         target = test[:, :, unit]
         gain = (target * log_rate - log_rate.exp()).sum() - (target * null - null.exp()).sum()
@@ -230,9 +224,7 @@ def test_a_units_own_past_gets_weight_only_where_it_says_something():
     """Units with a private slow rate of their own, against units that have none."""
     rng = np.random.default_rng(0)
     private = rng.normal(size=(400, 1, 12))
-    with_past = torch.tensor(
-        rng.poisson(np.exp(0.9 * private + np.zeros((1, 20, 1)) - 0.4)), dtype=torch.float32
-    )
+    with_past = torch.tensor(rng.poisson(np.exp(0.9 * private + np.zeros((1, 20, 1)) - 0.4)), dtype=torch.float32)
     without = torch.tensor(rng.poisson(0.8, size=(400, 20, 12)), dtype=torch.float32)
     slow = fitted(with_past)[0].history[0]
     none = fitted(without)[0].history[0]

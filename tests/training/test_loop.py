@@ -153,12 +153,12 @@ def test_gradients_are_clipped(factories):
 def test_a_session_without_a_usable_scheme_is_named_and_nothing_is_written(factories, tmp_path):
     session = factories.make_session("nowhere", regions=("",) * 5)
     recipe = factories.small_recipe(mask={"schemes": ["intra-region", "inter-region"]})
-    with pytest.raises(SpikeglotError, match="'nowhere' has no regions"):
+    with pytest.raises(SpikeglotError, match="'nowhere' does not have the regions"):
         check_schemes(recipe, {"nowhere": session})
     check_schemes(factories.small_recipe(), {"nowhere": session})
     model = factories.make_model(recipe, {"nowhere": session})
     run = RunFolder(tmp_path / "run", resume=False)
-    with pytest.raises(SpikeglotError, match="'nowhere' has no regions"):
+    with pytest.raises(SpikeglotError, match="'nowhere' does not have the regions"):
         train(Checkpoint(model, recipe, {}), {"nowhere": session}, {"nowhere": session}, run, silent)
     assert not (tmp_path / "run").exists()
 

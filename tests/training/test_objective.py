@@ -13,9 +13,7 @@ from spikeglot.training.objective import mse_loss, objective, poisson_loss
 
 
 def group_of(counts, target, session_id="a"):
-    return Group(
-        session_id, counts, torch.zeros(len(counts), dtype=torch.float64), make_mask(~target, target, "none")
-    )
+    return Group(session_id, counts, torch.zeros(len(counts), dtype=torch.float64), make_mask(~target, target, "none"))
 
 
 def random_group(n_trials, n_units, seed):
@@ -47,9 +45,7 @@ def test_it_is_the_mean_over_trials_of_the_mean_over_their_targets(loss):
         for group, log_rate in zip(groups, log_rates, strict=True)
         for i in range(len(group.mask))
     ]
-    assert objective(groups, log_rates, loss).item() == pytest.approx(
-        torch.stack(per_trial).mean().item(), rel=1e-5
-    )
+    assert objective(groups, log_rates, loss).item() == pytest.approx(torch.stack(per_trial).mean().item(), rel=1e-5)
 
 
 def test_more_units_mean_no_larger_gradient():

@@ -112,9 +112,7 @@ def test_going_on_after_a_kill_equals_never_stopping(factories, recipe, whole, t
 def test_stopping_again_and_again_changes_nothing(factories, recipe, whole, tmp_path):
     assert not factories.train_run(tmp_path / "run", recipe, listen=interrupt_after(2, "asked"))
     for step in (3, 7):
-        assert not factories.train_run(
-            tmp_path / "run", recipe, resume=True, listen=interrupt_after(step, "asked")
-        )
+        assert not factories.train_run(tmp_path / "run", recipe, resume=True, listen=interrupt_after(step, "asked"))
     assert factories.train_run(tmp_path / "run", recipe, resume=True)
     assert_same_run(whole, tmp_path / "run")
 

@@ -25,9 +25,7 @@ def files(folder):
 def test_a_folder_that_holds_a_run_is_left_alone(factories, tmp_path):
     saved(factories, tmp_path / "run")
     before = files(tmp_path)
-    with pytest.raises(
-        CheckpointError, match=r"already holds a run. Continue it with --resume.*nothing was changed"
-    ):
+    with pytest.raises(CheckpointError, match=r"already holds a run. Continue it with --resume.*not touched"):
         RunFolder(tmp_path / "run", resume=False)
     assert files(tmp_path) == before
 

@@ -40,24 +40,19 @@ def test_the_figure_is_a_png_with_colours_and_nothing_is_edited(tmp_path):
 def test_the_same_input_gives_the_same_picture(tmp_path):
     counts, log_rates = some_activity()
     a, b = (
-        plot_raster(counts, log_rates, ["VISp"] * 8, tmp_path / name, bin_size_s=0.02)
-        for name in ("a.png", "b.png")
+        plot_raster(counts, log_rates, ["VISp"] * 8, tmp_path / name, bin_size_s=0.02) for name in ("a.png", "b.png")
     )
     np.testing.assert_array_equal(imread(a), imread(b))
     c = plot_raster(counts, log_rates[:, ::-1], ["VISp"] * 8, tmp_path / "c.png", bin_size_s=0.02)
     assert (imread(c) != imread(a)).any(), "another prediction is another picture"
 
 
-@pytest.mark.parametrize(
-    ("n_trials", "n_bins", "n_units", "n_single"), [(1, 1, 1, 2), (3, 5, 2, 0), (4, 20, 40, 3)]
-)
+@pytest.mark.parametrize(("n_trials", "n_bins", "n_units", "n_single"), [(1, 1, 1, 2), (3, 5, 2, 0), (4, 20, 40, 3)])
 def test_odd_sizes_and_silent_units(tmp_path, n_trials, n_bins, n_units, n_single):
     counts, log_rates = some_activity(n_trials, n_bins, n_units)
     counts[:, :, 0] = 0
     regions = [f"R{u // 2}" for u in range(n_units)]
-    path = plot_raster(
-        counts, log_rates, regions, tmp_path / "a.png", bin_size_s=0.02, n_single_trials=n_single
-    )
+    path = plot_raster(counts, log_rates, regions, tmp_path / "a.png", bin_size_s=0.02, n_single_trials=n_single)
     assert path.stat().st_size > 5000
 
 
@@ -69,9 +64,9 @@ def test_units_are_sorted_by_region_then_by_shape():
     order = _unit_order(profile, 2 * profile, regions)
     assert regions[order].tolist() == ["a", *"bbbbb", ""]
     peaks = peak[order[1:6]]
-    assert any(
-        (np.diff(np.roll(direction, k)) > 0).all() for direction in (peaks, peaks[::-1]) for k in range(5)
-    ), "neighbours have neighbouring peaks (round a circle)"
+    assert any((np.diff(np.roll(direction, k)) > 0).all() for direction in (peaks, peaks[::-1]) for k in range(5)), (
+        "neighbours have neighbouring peaks (round a circle)"
+    )
 
 
 def test_names_that_would_touch_move_apart_and_others_stay():

@@ -154,7 +154,5 @@ def test_tables_print_what_they_say_also_with_brackets_in_names(session):
 
 def test_viz_imports_neither_torch_nor_models():
     code = "import sys, spikeglot.viz.show, spikeglot.viz.raster; print(' '.join(sys.modules))"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "matplotlib.pyplot", "spikeglot.models"} & set(loaded)

@@ -62,7 +62,7 @@ def _run(verb: str, flags: list[str]) -> int:
     return 0
 
 
-def _verb(name: str):  # noqa: ANN202
+def _verb(name: str):
     """Import one verb only: `show` must not wait for torch."""
     from importlib import import_module
 

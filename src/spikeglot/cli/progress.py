@@ -80,4 +80,6 @@ class ProgressBars:
             self._console.print("validation, bits per spike on fixed masks:")
             self._header_shown = True
         scores = "  ".join(f"{task} {event.bits_per_spike[task]:.3f}" for task in TASKS)
-        self._console.print(f"step {event.step:>6}  {scores}  mean {event.mean:.4f}{' (best)' if event.is_best else ''}")
+        self._console.print(
+            f"step {event.step:>6}  {scores}  mean {event.mean:.4f}{' (best)' if event.is_best else ''}"
+        )

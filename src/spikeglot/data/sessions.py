@@ -92,9 +92,7 @@ class Sessions(Sequence[Session]):
         head = ("subject", "session", "units", "regions", "spikes", "trials")
         rows = [head, *(_row(session) for session in self._sessions)]
         widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
-        lines = [
-            "  ".join(_fit(*cell) for cell in zip(row, widths, head, strict=True)).rstrip() for row in rows
-        ]
+        lines = ["  ".join(_fit(*cell) for cell in zip(row, widths, head, strict=True)).rstrip() for row in rows]
         return "\n".join([*lines, self._total(), *self._notes()])
 
     def _total(self) -> str:

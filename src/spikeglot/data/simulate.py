@@ -117,9 +117,7 @@ class _Dynamics:
     motion_weights: np.ndarray
 
 
-def simulate_sessions(
-    settings: SimulationSettings | None = None, seed: int = 0
-) -> tuple[SimulatedSession, ...]:
+def simulate_sessions(settings: SimulationSettings | None = None, seed: int = 0) -> tuple[SimulatedSession, ...]:
     """Simulate one session for each of several animals that share the dynamics between their regions.
 
     Sessions are continuous in time and have the columns of a two-choice task in their trials, and the trace
@@ -129,8 +127,7 @@ def simulate_sessions(
     shared_seed, *subject_seeds = np.random.SeedSequence(seed).spawn(settings.n_subjects + 1)
     dynamics = _draw_dynamics(settings, np.random.default_rng(shared_seed))
     return tuple(
-        _simulate_session(i, settings, dynamics, np.random.default_rng(s), seed)
-        for i, s in enumerate(subject_seeds)
+        _simulate_session(i, settings, dynamics, np.random.default_rng(s), seed) for i, s in enumerate(subject_seeds)
     )
 
 
@@ -148,9 +145,7 @@ def _draw_dynamics(settings: SimulationSettings, rng: np.random.Generator) -> _D
         late = r / max(n_regions - 1, 1)
         strength = np.array([1 - 0.8 * late] * 2 + [0.2 + 0.8 * late] * 2 + [0.6, 0.1 + 0.4 * late])
         direction = rng.normal(size=(len(EVENTS), k))
-        event_weights.append(
-            EVENT_SIZE * strength[:, None] * direction / np.linalg.norm(direction, axis=1)[:, None]
-        )
+        event_weights.append(EVENT_SIZE * strength[:, None] * direction / np.linalg.norm(direction, axis=1)[:, None])
     return _Dynamics(poles, inputs, event_weights, rng.normal(size=k) / np.sqrt(k))
 
 
@@ -180,9 +175,7 @@ def _simulate_session(
         trials=trials,
         behaviour={"motion_energy": motion},
         recorded_s=np.array([[0.0, n_steps * GRID_S]]),
-        provenance=Provenance(
-            "simulation", facts={"seed": str(seed), "settings": settings.model_dump_json()}
-        ),
+        provenance=Provenance("simulation", facts={"seed": str(seed), "settings": settings.model_dump_json()}),
     )
     return SimulatedSession(**vars(session), latents=latents, loadings=loadings, bias=bias)
 
@@ -224,9 +217,7 @@ def _slow(n_steps: int, n: int, tau_s: float, rng: np.random.Generator) -> np.nd
     return (x - x.mean(axis=0)) / x.std(axis=0)
 
 
-def _draw_units(
-    number: int, settings: SimulationSettings, rng: np.random.Generator
-) -> tuple[pd.DataFrame, np.ndarray]:
+def _draw_units(number: int, settings: SimulationSettings, rng: np.random.Generator) -> tuple[pd.DataFrame, np.ndarray]:
     """Units, and their (unit, latent) loadings; every second animal lacks one region."""
     n_regions, k = len(settings.regions), settings.n_latents
     n_units = rng.integers(settings.min_units, settings.max_units, n_regions, endpoint=True)

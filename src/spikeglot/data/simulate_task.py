@@ -61,9 +61,7 @@ def event_signals(trials: pd.DataFrame, n_steps: int) -> np.ndarray:
     return low_pass(np.cumsum(signals, axis=0)[:-1], 0.06)
 
 
-def motion_energy(
-    latent: np.ndarray, movement: np.ndarray, gain: np.ndarray, rng: np.random.Generator
-) -> Trace:
+def motion_energy(latent: np.ndarray, movement: np.ndarray, gain: np.ndarray, rng: np.random.Generator) -> Trace:
     """Motion energy of a camera: positive, higher in movements, and coupled to the latent and the gain."""
     energy = np.exp(0.5 * latent + 0.3 * gain + 1.5 * movement)
     times_s = np.arange(0, len(latent) * GRID_S, 1 / TRACE_RATE_HZ)

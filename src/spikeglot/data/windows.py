@@ -86,9 +86,7 @@ def _aligned(
     missing = ~np.isfinite(event_s)
     outside = ~missing & ~_inside(start_s, window.duration_s, recorded_s)
     dropped = [Dropped("window", str(i), f"{align} is missing") for i in session.trials.index[missing]]
-    dropped += [
-        Dropped("window", str(i), "reaches outside what was recorded") for i in session.trials.index[outside]
-    ]
+    dropped += [Dropped("window", str(i), "reaches outside what was recorded") for i in session.trials.index[outside]]
     kept = ~missing & ~outside
     if not kept.any():
         raise DataError(
@@ -105,9 +103,7 @@ def _event_times(session: Session, align: str) -> np.ndarray:
     where = f"session '{session.session_id}'"
     trials = session.trials
     if len(trials.columns) and align not in trials:
-        raise DataError(
-            f"The trials of {where} have no column '{align}'.{did_you_mean(align, trials.columns)}"
-        )
+        raise DataError(f"The trials of {where} have no column '{align}'.{did_you_mean(align, trials.columns)}")
     if len(trials) == 0:
         raise DataError(
             f"Cannot align windows to '{align}': {where} has no trials. "
@@ -122,9 +118,7 @@ def _event_times(session: Session, align: str) -> np.ndarray:
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _tiles(
-    session: Session, window: WindowSettings, recorded_s: np.ndarray | None
-) -> tuple[np.ndarray, pd.DataFrame]:
+def _tiles(session: Session, window: WindowSettings, recorded_s: np.ndarray | None) -> tuple[np.ndarray, pd.DataFrame]:
     """Return start (window,) and one row per window, for windows side by side in each recorded interval."""
     intervals = session.spike_times_s[[[0, -1]]] if recorded_s is None and session.n_spikes else recorded_s
     starts = [np.empty(0)]

@@ -75,7 +75,9 @@ def scored_entries(task: str, session: SessionTensors) -> np.ndarray:
     return ask(asked, torch.arange(len(asked)), n_bins).target.any(0).numpy()
 
 
-def oracle_predictions(rates: np.ndarray, session: SessionTensors, tasks: Sequence[str] = TASKS) -> dict[str, np.ndarray]:
+def oracle_predictions(
+    rates: np.ndarray, session: SessionTensors, tasks: Sequence[str] = TASKS
+) -> dict[str, np.ndarray]:
     """Return the log of the true expected counts (trial, time, unit) as predictions of every task (simulated data)."""
     return {
         task: np.where(scored_entries(task, session), np.log(np.maximum(rates, 1e-9)), np.nan).astype(np.float32)

@@ -101,9 +101,7 @@ def _task_rows(
     """Rows of one task without the names of model and session: units, and their summary."""
     units = {"unit_id": list(counts.unit_ids), "region": counts.regions, "n_spikes": n_spikes}
     frames = [
-        pd.DataFrame(
-            {"task": task, "metric": metric, "null": null, "aggregation": "unit", **units, "value": value}
-        )
+        pd.DataFrame({"task": task, "metric": metric, "null": null, "aggregation": "unit", **units, "value": value})
         for (metric, null), value in per_unit.items()
     ]
     means = {
@@ -128,14 +126,10 @@ def summarise_sessions(frame: pd.DataFrame) -> pd.DataFrame:
     if len(set(frame["session_id"])) < 2:
         return frame.reset_index(drop=True)
     groups = frame[frame["aggregation"] != "unit"].groupby(KIND, sort=False)
-    rows = groups.agg(
-        value=("value", "mean"), total=("value", "sum"), n_spikes=("n_spikes", "sum")
-    ).reset_index()
+    rows = groups.agg(value=("value", "mean"), total=("value", "sum"), n_spikes=("n_spikes", "sum")).reset_index()
     rows["value"] = rows["value"].where(rows["aggregation"] != "count", rows["total"])
     subjects = frame["subject_id"].unique()
-    rows = rows.assign(
-        session_id="", subject_id=subjects[0] if len(subjects) == 1 else "", unit_id="", region=""
-    )
+    rows = rows.assign(session_id="", subject_id=subjects[0] if len(subjects) == 1 else "", unit_id="", region="")
     return _typed(pd.concat([frame, rows], ignore_index=True))
 
 
@@ -197,9 +191,7 @@ def check_scores_path(path: str | Path) -> None:
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
-        raise SettingsError(
-            f"Scores are written as {' or '.join(SUFFIXES)}, not '{path.name}'. Rename the file."
-        )
+        raise SettingsError(f"Scores are written as {' or '.join(SUFFIXES)}, not '{path.name}'. Rename the file.")
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -22,9 +22,9 @@ LEFT_OUT = "left out"
 def summary_frame(scores: pd.DataFrame) -> pd.DataFrame:
     """Return bits per spike of every model in ``scores``: over all sessions, or of the only one.
 
-    One row per model, in the order of ``scores``. The columns are, per task, "<task> <null> <aggregation>" with
-    null "test" or "train" and aggregation "mean" (over units) or "pooled", and "<task> left out": the number of
-    units without a score.
+    One row per model, in the order of ``scores``. The columns are, per task, "<task> <null> <aggregation>"
+    with null "test" or "train" and aggregation "mean" (over units) or "pooled", and "<task> left out": the
+    number of units without a score.
 
     Raises
     ------

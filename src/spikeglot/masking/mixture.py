@@ -6,13 +6,17 @@ import torch
 from torch import Generator
 
 from spikeglot.masking.mask import Mask
-from spikeglot.masking.schemes import NEEDS_REGIONS, Layout, draw
+from spikeglot.masking.schemes import Layout, draw
 from spikeglot.settings import MaskSettings
 
 
-def usable_schemes(settings: MaskSettings, has_regions: bool) -> tuple[str, ...]:
-    """Return the schemes of the mixture that a session allows: those on regions need regions."""
-    return tuple(name for name in settings.schemes if has_regions or name not in NEEDS_REGIONS)
+def usable_schemes(settings: MaskSettings, layout: Layout) -> tuple[str, ...]:
+    """Return the schemes of the mixture that a session allows: each needs a number of regions."""
+    n_regions = len(layout.region[layout.region >= 0].unique())
+    # where all units are in one region, hiding it would show nothing
+    only_one = n_regions == 1 and bool((layout.region >= 0).all())
+    enough = {"intra-region": n_regions >= 1, "inter-region": n_regions >= 1 and not only_one}
+    return tuple(name for name in settings.schemes if enough.get(name, True))
 
 
 def draw_mixture(settings: MaskSettings, layout: Layout, generator: Generator) -> Mask:
@@ -21,7 +25,7 @@ def draw_mixture(settings: MaskSettings, layout: Layout, generator: Generator) -
     With ``settings.draw == "trial"`` schemes are drawn per trial; with ``"batch"`` all trials share one.
     An unprompted model gets the prompt "none" for every scheme.
     """
-    names = usable_schemes(settings, bool((layout.region >= 0).any()))
+    names = usable_schemes(settings, layout)
     n_draws = layout.n_trials if settings.draw == "trial" else 1
     choice = torch.randint(len(names), (n_draws,), generator=generator, device=generator.device)
     choice = choice.expand(layout.n_trials)
@@ -29,7 +33,9 @@ def draw_mixture(settings: MaskSettings, layout: Layout, generator: Generator) -
     for position, name in enumerate(names):
         trials = (choice == position).nonzero()[:, 0]
         if len(trials):
-            parts.append(draw(name, Layout(len(trials), layout.n_bins, layout.region), settings.ratio.of(name), generator))
+            parts.append(
+                draw(name, Layout(len(trials), layout.n_bins, layout.region), settings.ratio.of(name), generator)
+            )
             order.append(trials)
     mask = _concatenate(parts).take(torch.cat(order).argsort())
     return mask if settings.prompted else mask.unprompted()

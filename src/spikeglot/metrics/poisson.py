@@ -147,16 +147,12 @@ class PoissonScores:
         return model, null
 
 
-def bits_per_spike(
-    log_rate: np.ndarray, counts: np.ndarray, null_rate: np.ndarray | None = None
-) -> np.ndarray:
+def bits_per_spike(log_rate: np.ndarray, counts: np.ndarray, null_rate: np.ndarray | None = None) -> np.ndarray:
     """Return bits per spike of every unit, (unit,); see `PoissonScores.bits_per_spike`."""
     return PoissonScores().update(log_rate, counts).bits_per_spike(null_rate)
 
 
-def pooled_bits_per_spike(
-    log_rate: np.ndarray, counts: np.ndarray, null_rate: np.ndarray | None = None
-) -> float:
+def pooled_bits_per_spike(log_rate: np.ndarray, counts: np.ndarray, null_rate: np.ndarray | None = None) -> float:
     """Return bits per spike of all units together; see `PoissonScores.pooled_bits_per_spike`."""
     return PoissonScores().update(log_rate, counts).pooled_bits_per_spike(null_rate)
 
@@ -175,9 +171,7 @@ def _sums(log_rate: np.ndarray, counts: np.ndarray) -> np.ndarray:
             f"Predictions {log_rate.shape} and counts {counts.shape} must have the same shape, (..., unit)."
         )
     if np.isinf(log_rate).any():
-        raise DataError(
-            "A predicted log-rate is infinite. Give finite log-rates, with NaN where nothing is predicted."
-        )
+        raise DataError("A predicted log-rate is infinite. Give finite log-rates, with NaN where nothing is predicted.")
     log_rate = log_rate.reshape(-1, log_rate.shape[-1]).astype(np.float64)
     counts = counts.reshape(log_rate.shape).astype(np.float64)
     scored = ~np.isnan(log_rate)

@@ -26,9 +26,7 @@ class MtM(nn.Module):
     natural logs of the expected count per bin.
     """
 
-    def __init__(
-        self, settings: ModelSettings, n_bins: int, bin_size_s: float, n_units: Mapping[str, int]
-    ) -> None:
+    def __init__(self, settings: ModelSettings, n_bins: int, bin_size_s: float, n_units: Mapping[str, int]) -> None:
         super().__init__()
         self.settings = settings
         self.n_bins = n_bins
@@ -49,6 +47,9 @@ class MtM(nn.Module):
             Layer(width, settings.heads, settings.mlp_width, settings.dropout) for _ in range(settings.depth)
         )
         self.norm = nn.LayerNorm(width)
+        for table in (self.prompts, self.positions):
+            if table is not None:
+                nn.init.normal_(table.weight, std=0.02)
         scale_like_tfixup(self.layers)
 
     def forward(self, groups: Sequence[Group]) -> list[Tensor]:

@@ -40,10 +40,10 @@ class Stitcher(nn.Module):
         visible = group.mask.visible
         if self.start == "zero":
             return self.read_in(group.counts * visible), None
-        scaled = (group.counts - self.mean_count) / self.mean_count.clamp_min(1e-3).sqrt()
+        scaled = (group.counts - self.mean_count) / self.mean_count.sqrt()
         channels = self.read_in(scaled * visible)
         if self.factors is None:
-            return channels, self.mean_count.clamp_min(1e-6).log()
+            return channels, self.mean_count.log()
         known, latent = self.factors(group)
         return channels + self.read_factors(latent), known
 

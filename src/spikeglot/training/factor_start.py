@@ -12,17 +12,17 @@ import math
 import torch
 from torch import Tensor
 
-from spikeglot.batch import Group
+from spikeglot.batch import Group, mean_count
 from spikeglot.masking.schemes import Layout, forecast
 from spikeglot.models.factors import MAX_LOG_RATE, Factors, cosines
 from spikeglot.settings import FactorSettings, n_forward_bins
 
 EM_STEPS = 60
-NEWTON_STEPS = 8
+NEWTON_STEPS = 25
+SMALL_STEP = 0.02
+"""Newton stops when no unit's weights move further than this."""
 HISTORY_RIDGE = 50.0
 UNITS_AT_ONCE = 32
-MIN_SPIKES = 0.5
-"""A unit silent in training gets the rate of half a spike over all training trials."""
 
 
 @torch.no_grad()
@@ -30,7 +30,7 @@ def fit_factors(factors: Factors, session_id: str, counts: Tensor, start_s: Tens
     """Set the parameters of ``factors`` from training counts (trial, time, unit), window starts (trial,)."""
     counts = counts.float()
     n_trials, n_bins, n_units = counts.shape
-    mean = counts.mean((0, 1)).clamp_min(MIN_SPIKES / (n_trials * n_bins))
+    mean = mean_count(counts)
     factors.log_mean.copy_(mean.log())
     factors.psth.copy_(fit_psth(counts, mean, settings.psth_ridge))
     factors.span_s.copy_(torch.stack([start_s.min(), start_s.max()]))
@@ -54,7 +54,8 @@ def fit_factors(factors: Factors, session_id: str, counts: Tensor, start_s: Tens
         factors.loading[s].copy_(loading)
         factors.log_private[s].copy_(private.log())
     fit_weights(factors, features, counts.flatten(0, 1), factors.baseline(start_s).flatten(0, 1), settings.ridge)
-    fit_history(factors, Group(session_id, counts, start_s, forecast(Layout(n_trials, n_bins, torch.zeros(n_units)), 0.0, torch.Generator())))
+    end_hidden = forecast(Layout(n_trials, n_bins, torch.zeros(n_units)), 0.0, torch.Generator())
+    fit_history(factors, Group(session_id, counts, start_s, end_hidden))
 
 
 def fit_psth(counts: Tensor, mean: Tensor, ridge: float) -> Tensor:
@@ -71,11 +72,10 @@ def fit_drift(counts: Tensor, waves: Tensor, ridge: float) -> tuple[Tensor, Tens
     n_bins = counts.shape[1]
     sums = counts.sum(1).T
     penalty = ridge * torch.arange(1, waves.shape[1] + 1) ** 2
-    floor = MIN_SPIKES / counts.shape[0]
-    offset = (sums.mean(1, keepdim=True).clamp_min(floor)).log().expand_as(sums)
+    offset = (mean_count(counts) * n_bins).log()[:, None].expand_as(sums)
     design = torch.cat([torch.ones(len(waves), 1), waves], dim=1).expand(len(sums), -1, -1)
-    # a weak prior keeps the mean of a silent unit finite
-    weight = poisson_regression(design, sums, offset, torch.cat([torch.tensor([0.1]), penalty]), cap=math.inf)
+    # the prior on the mean is worth one spike: it keeps the mean of a silent unit near where it started
+    weight = poisson_regression(design, sums, offset, torch.cat([torch.tensor([1.0]), penalty]), cap=math.inf)
     log_mean = offset[:, 0] - math.log(n_bins) + weight[:, 0]
     return log_mean, weight[:, 1:].T
 
@@ -133,8 +133,11 @@ def poisson_regression(
         slope = ((target - rate)[:, None] @ design)[:, 0] - penalty * weight
         curvature = design.transpose(1, 2) @ (rate[:, :, None] * design) + penalty.diag()
         step = torch.linalg.solve(curvature, slope)
+        length = step.norm(dim=1, keepdim=True)
         # steps longer than 2 are cut: the quadratic is no guide that far from where it was taken
-        weight = weight + step / (step.norm(dim=1, keepdim=True) / 2).clamp_min(1)
+        weight = weight + step / (length / 2).clamp_min(1)
+        if length.max() < SMALL_STEP:
+            break
     return weight
 
 

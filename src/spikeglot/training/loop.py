@@ -14,10 +14,11 @@ from torch import Tensor
 
 from spikeglot.batch import Group, SessionTensors, epoch_batches, masked_groups
 from spikeglot.checkpoint import Checkpoint
-from spikeglot.errors import SettingsError, SpikeglotError
+from spikeglot.device import pick_device
+from spikeglot.errors import SpikeglotError
 from spikeglot.events import Listener, StepDone, Stopped, Validated
 from spikeglot.masking.mixture import usable_schemes
-from spikeglot.randomness import derive_seed, generator
+from spikeglot.randomness import generator, seeded
 from spikeglot.settings import Recipe
 from spikeglot.training.interrupt import StopRequest
 from spikeglot.training.objective import objective
@@ -46,6 +47,8 @@ def train(
     validation = Validation(train_sessions, val_sessions, recipe)
     if position is None:
         position = Position(0, -math.inf, 0)
+        # first of all something to resume from: the first validation may take a while
+        run.save_last(checkpoint, optimiser, position)
         position = _validate(checkpoint, validation, device, run, listen, position)
         run.save_last(checkpoint, optimiser, position)
     elif position.step > 0:
@@ -82,11 +85,11 @@ def training_step(
     SpikeglotError
         The loss is not finite.
     """
-    torch.manual_seed(derive_seed(recipe.seed, "dropout", step))
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(step, recipe.train)
     optimiser.zero_grad(set_to_none=True)
-    loss = objective(groups, model(groups), recipe.train.objective)
+    with seeded(recipe.seed, "dropout", step):
+        loss = objective(groups, model(groups), recipe.train.objective)
     if not torch.isfinite(loss):
         raise SpikeglotError(
             f"The loss is {loss.item()} at step {step + 1}. Lower train.learning_rate (now "
@@ -104,29 +107,14 @@ def batches(
     """Yield (step, batch) from step ``start`` on, epoch after epoch, each in an order of its own."""
     n_trials = {name: session.n_trials for name, session in sessions.items()}
     per_epoch = math.ceil(sum(n_trials.values()) / recipe.train.batch_size)
+    in_order: list[dict[str, Tensor]] = []
+    known_epoch = -1
     for step in range(start, recipe.train.steps):
         epoch, within = divmod(step, per_epoch)
-        if within == 0 or step == start:
+        if epoch != known_epoch:
             order = generator(recipe.seed, "order", epoch)
-            epoch_list = list(epoch_batches(n_trials, recipe.train.batch_size, order))
-        yield step, epoch_list[within]
-
-
-def pick_device(name: str) -> torch.device:
-    """Return the device of a setting; "auto" is a GPU where there is one.
-
-    Raises
-    ------
-    SettingsError
-        There is no such device here.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise SettingsError(f"train.device = '{name}' cannot be used here: {reason} Take auto, cpu or cuda.") from error
+            in_order, known_epoch = list(epoch_batches(n_trials, recipe.train.batch_size, order)), epoch
+        yield step, in_order[within]
 
 
 def check_schemes(recipe: Recipe, sessions: Mapping[str, SessionTensors]) -> None:
@@ -135,13 +123,13 @@ def check_schemes(recipe: Recipe, sessions: Mapping[str, SessionTensors]) -> Non
     Raises
     ------
     SpikeglotError
-        The mixture has schemes on regions only, and a session has no regions.
+        The mixture has schemes on regions only, and a session has no regions, or one.
     """
     for session_id, session in sessions.items():
-        if not usable_schemes(recipe.mask, bool((session.region >= 0).any())):
+        if not usable_schemes(recipe.mask, session.layout(0)):
             raise SpikeglotError(
-                f"Session '{session_id}' has no regions, and all of mask.schemes ({', '.join(recipe.mask.schemes)}) "
-                "need them. Add a scheme such as neuron, or name the regions of its units."
+                f"Session '{session_id}' does not have the regions that all of mask.schemes "
+                f"({', '.join(recipe.mask.schemes)}) need. Add a scheme such as neuron, or name the units' regions."
             )
 
 
@@ -159,6 +147,7 @@ def _validate(
     is_best = mean > position.best_mean or position.best_mean == -math.inf
     if is_best:
         run.save("best", checkpoint)
-        position = Position(position.step, mean, position.step)
+        # a score that is not a number (no spike to score) is worse than any that is
+        position = Position(position.step, -math.inf if math.isnan(mean) else mean, position.step)
     listen(Validated(position.step, scores, mean, is_best))
     return position

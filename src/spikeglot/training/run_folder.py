@@ -16,6 +16,9 @@ from spikeglot.checkpoint import Checkpoint, load_checkpoint, read_json, replace
 from spikeglot.errors import CheckpointError
 from spikeglot.settings import Recipe
 
+MAY_DIFFER = ("train.device ",)
+"""Settings that a resumed run may change: another machine is no other run."""
+
 
 @dataclass(frozen=True)
 class Position:
@@ -44,7 +47,7 @@ class RunFolder:
         holds_run = (path / "last").exists()
         if holds_run and not resume:
             raise CheckpointError(
-                f"'{path}' already holds a run. Continue it with --resume, or choose another folder; nothing was changed."
+                f"'{path}' already holds a run. Continue it with --resume, or choose another folder; not touched."
             )
         if resume and not holds_run:
             raise CheckpointError(f"There is no run to resume in '{path}'. Start it without --resume.")
@@ -62,7 +65,9 @@ class RunFolder:
     def load_last(self, recipe: Recipe) -> tuple[Checkpoint, Position]:
         """Read the checkpoint ``last`` of this recipe."""
         checkpoint = load_checkpoint(self.path / "last")
-        changed = differing(checkpoint.recipe.model_dump(), recipe.model_dump())
+        changed = [
+            s for s in differing(checkpoint.recipe.model_dump(), recipe.model_dump()) if not s.startswith(MAY_DIFFER)
+        ]
         if changed:
             raise CheckpointError(
                 f"The run in '{self.path}' was started with other settings: {', '.join(changed)}. "
@@ -83,15 +88,15 @@ class RunFolder:
             state.setdefault(int(index), {})[part] = value
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
-    def _write(
-        self, name: str, checkpoint: Checkpoint, optimiser: Optimizer | None, position: Position | None
-    ) -> None:
+    def _write(self, name: str, checkpoint: Checkpoint, optimiser: Optimizer | None, position: Position | None) -> None:
         new = self.path / f"{name}.new"
         shutil.rmtree(new, ignore_errors=True)
         save_checkpoint(new, checkpoint)
         if optimiser is not None and position is not None:
             state = optimiser.state_dict()["state"]
-            moments = {f"{i}.{part}": value.cpu().contiguous() for i, parts in state.items() for part, value in parts.items()}
+            moments = {
+                f"{i}.{part}": value.cpu().contiguous() for i, parts in state.items() for part, value in parts.items()
+            }
             save_file(moments, new / "optimiser.safetensors")
             write_json(new / "position.json", asdict(position))
         replace_folder(new, self.path / name)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
-from spikeglot.batch import SessionTensors
+from spikeglot.batch import SessionTensors, mean_count
 from spikeglot.events import Listener, Progress
 from spikeglot.models.mtm import MtM
 from spikeglot.training.factor_start import fit_factors
@@ -20,7 +20,7 @@ def start_sessions(model: MtM, train_sessions: Mapping[str, SessionTensors], lis
         stitcher = model.stitcher(session_id)
         counts = session.counts.float()
         with torch.no_grad():
-            stitcher.mean_count.copy_(counts.mean((0, 1)))
+            stitcher.mean_count.copy_(mean_count(counts))
         if stitcher.factors is not None:
             fit_factors(stitcher.factors, session_id, counts, session.start_s, model.settings.factors)
         listen(Progress("fit", done, len(train_sessions), session_id))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import torch
 from torch import Tensor
 
-from spikeglot.batch import Group, SessionTensors
+from spikeglot.batch import Group, SessionTensors, mean_count
 from spikeglot.masking.tasks import Questions, ask, questions
 from spikeglot.models.mtm import MtM
 from spikeglot.randomness import generator
@@ -36,9 +36,7 @@ class Validation:
         self.null_log_rate: dict[str, Tensor] = {}
         n_asked = recipe.train.validation_questions
         for session_id, session in val.items():
-            counts = train[session_id].counts.float()
-            floor = 0.5 / (counts.shape[0] * counts.shape[1])
-            self.null_log_rate[session_id] = counts.mean((0, 1)).clamp_min(floor).log()
+            self.null_log_rate[session_id] = mean_count(train[session_id].counts).log()
             for task in TASKS:
                 asked = questions(task, session.region, session.counts.shape[1])
                 if len(asked) == 0:
@@ -74,8 +72,8 @@ class Validation:
             target = group.mask.target
             null = self.null_log_rate[group.session_id].to(device).expand_as(group.counts)
             better = poisson_loss(null, group.counts) - poisson_loss(model([group])[0], group.counts)
-            gain[group.session_id] += float((better * target).sum())
-            spikes[group.session_id] += float((group.counts * target).sum())
+            gain[group.session_id] += float(better[target].sum())
+            spikes[group.session_id] += float(group.counts[target].sum())
         per_session = [gain[s] / (spikes[s] * math.log(2)) for s in gain if spikes[s] > 0]
         return sum(per_session) / len(per_session) if per_session else math.nan
 

@@ -75,9 +75,7 @@ def sessions_table(sessions: Iterable[Session]) -> Table:
     table = _table("subject", "session", "source", "units", "regions", "spikes", "median Hz", "trials")
     rows = [session_dict(s) for s in sessions]
     for row in rows:
-        table.add_row(
-            Text(row["subject_id"]), Text(row["session_id"]), Text(row["source"]), *_numbers(row, "n_trials")
-        )
+        table.add_row(Text(row["subject_id"]), Text(row["session_id"]), Text(row["source"]), *_numbers(row, "n_trials"))
     if len(rows) > 1:
         table.add_section()
         subjects = {row["subject_id"] for row in rows}
@@ -126,9 +124,7 @@ def counts_details(counts: Counts) -> RenderableType:
 
 def _title(facts: Mapping[str, Any], more: str) -> Text:
     title = Text(facts["session_id"], style="bold")
-    return title.append(
-        f"  {facts['n_units']:,} units, {facts['n_spikes']:,} spikes, {more}", style="not bold"
-    )
+    return title.append(f"  {facts['n_units']:,} units, {facts['n_spikes']:,} spikes, {more}", style="not bold")
 
 
 def _region_table(regions: Sequence[Mapping[str, Any]]) -> Table:

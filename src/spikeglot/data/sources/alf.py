@@ -63,9 +63,7 @@ def read_alf(path: str | Path) -> Session:
         session_id="/".join(session_parts),
         subject_id=session_parts[-3],
         spike_times_s=np.concatenate([times_s for times_s, _, _ in probes]),
-        spike_unit=np.concatenate(
-            [rows + first for (_, rows, _), first in zip(probes, first_row, strict=False)]
-        ),
+        spike_unit=np.concatenate([rows + first for (_, rows, _), first in zip(probes, first_row, strict=False)]),
         units=pd.concat([units for _, _, units in probes]),
         trials=_trials(objects, path),
         behaviour=behaviour,
@@ -116,8 +114,6 @@ def _behaviour(objects: Objects) -> Iterator[tuple[str, Any, Any]]:
         name, attribute, clock = TRACES[kind]
         found = load_object(files, {attribute, clock})
         if attribute in found:
-            times_s = ts2vec(
-                found.get(clock, np.array([])), len(found[attribute])
-            )  # two rows are two sync points
+            times_s = ts2vec(found.get(clock, np.array([])), len(found[attribute]))  # two rows are two sync points
             yield f"{collection}.{name}" if name in seen else name, times_s, found[attribute]
             seen.add(name)

@@ -51,9 +51,7 @@ def read_probe(probe: str, collection: str, objects: Objects) -> tuple[np.ndarra
     spikes = load_object(objects[collection, "spikes"], {"times", "clusters"})
     files = objects.get((collection, "clusters"), [])
     clusters = load_object(files, {"channels", "depths", "uuids"})
-    metrics = load_object(files, {"metrics"}).get(
-        "metrics"
-    )  # apart: it may have fewer rows than the other files
+    metrics = load_object(files, {"metrics"}).get("metrics")  # apart: it may have fewer rows than the other files
     channels = load_object(objects.get((collection, "channels"), []), {"brainLocationIds"})
     missing = {"times", "clusters"} - set(spikes)
     if missing:

@@ -166,14 +166,11 @@ def _whole(counts: np.ndarray, bin_size_s: float, session_id: str) -> np.ndarray
 def _with_times(trials: pd.DataFrame | None, recorded_s: np.ndarray, session_id: str) -> pd.DataFrame:
     trials = pd.DataFrame(index=range(len(recorded_s))) if trials is None else trials.reset_index(drop=True)
     if len(trials) != len(recorded_s):
-        raise DataError(
-            f"Session '{session_id}': {len(trials)} rows of trials for counts of {len(recorded_s)} trials."
-        )
+        raise DataError(f"Session '{session_id}': {len(trials)} rows of trials for counts of {len(recorded_s)} trials.")
     taken = [name for name in ("start_s", "stop_s") if name in trials]
     if taken:
         raise DataError(
-            f"Session '{session_id}': trials already have the column '{taken[0]}', which from_counts makes. "
-            "Rename it."
+            f"Session '{session_id}': trials already have the column '{taken[0]}', which from_counts makes. Rename it."
         )
     return trials.assign(start_s=recorded_s[:, 0], stop_s=recorded_s[:, 1])
 

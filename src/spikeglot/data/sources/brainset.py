@@ -111,19 +111,14 @@ def _series(group: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
             yield from ((f"{prefix}{name}.{key}", thing["timestamps"], data) for key, data in _arrays(thing))
         elif kind == "RegularTimeSeries":
             yield from (
-                (f"{prefix}{name}.{key}", _regular_times(thing, len(data)), data)
-                for key, data in _arrays(thing)
+                (f"{prefix}{name}.{key}", _regular_times(thing, len(data)), data) for key, data in _arrays(thing)
             )
 
 
 def _arrays(group: Any) -> Iterator[tuple[str, Any]]:
     """The arrays of a temporaldata object, without its time axis and index."""
     for name, data in group.items():
-        if (
-            isinstance(data, h5py.Dataset)
-            and name != "timestamps"
-            and not name.startswith("timestamp_indices")
-        ):
+        if isinstance(data, h5py.Dataset) and name != "timestamps" and not name.startswith("timestamp_indices"):
             yield name, data
 
 
@@ -132,9 +127,7 @@ def _regular_times(group: Any, n: int) -> np.ndarray:
     start, end = group["domain"]["start"][:], group["domain"]["end"][:]
     step = 1.0 / group.attrs["sampling_rate"]
     times_s = start[0] + np.arange(n) * step
-    middle = (
-        times_s + step / 2
-    )  # intervals begin and end on samples; half a sample away rounding cannot matter
+    middle = times_s + step / 2  # intervals begin and end on samples; half a sample away rounding cannot matter
     inside = middle < end[np.maximum(np.searchsorted(start, middle, side="right") - 1, 0)]
     return np.where(inside, times_s, np.nan)
 

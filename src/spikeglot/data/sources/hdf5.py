@@ -25,11 +25,8 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
         with h5py.File(path, "r") as file:
             yield file
     except (PermissionError, BlockingIOError) as error:
-        raise DataError(
-            f"Cannot open {path}: {error}. Check its permissions, and who has it open."
-        ) from error
+        raise DataError(f"Cannot open {path}: {error}. Check its permissions, and who has it open.") from error
     except OSError as error:
         raise DataError(
-            f"Cannot read {path}: the HDF5 file is damaged or not complete ({error}). "
-            "Copy or download it again."
+            f"Cannot read {path}: the HDF5 file is damaged or not complete ({error}). Copy or download it again."
         ) from error

@@ -47,9 +47,7 @@ def read_npz(path: str | Path) -> Session:
         "trials": _trials(path, arrays),
         "provenance": Provenance("npz", str(path)),
     }
-    behaviour = {
-        key.removeprefix("behaviour_"): v for key, v in arrays.items() if key.startswith("behaviour_")
-    }
+    behaviour = {key.removeprefix("behaviour_"): v for key, v in arrays.items() if key.startswith("behaviour_")}
     if keys == COUNTS:
         return from_counts(arrays["counts"], float(arrays["bin_size_s"]), behaviour=behaviour, **common)
     return from_spike_times(
@@ -85,15 +83,11 @@ def _load(path: Path) -> dict[str, np.ndarray]:
 def _check_keys(path: Path, arrays: dict[str, np.ndarray], known: tuple[str, ...]) -> None:
     for key in arrays:
         if key not in known and not key.startswith(("trial_", "behaviour_")):
-            raise DataError(
-                f"{path} has an array '{key}' that spikeglot does not know.{did_you_mean(key, known)}"
-            )
+            raise DataError(f"{path} has an array '{key}' that spikeglot does not know.{did_you_mean(key, known)}")
 
 
 def _trials(path: Path, arrays: dict[str, np.ndarray]) -> pd.DataFrame | None:
-    columns = {
-        key.removeprefix("trial_"): values for key, values in arrays.items() if key.startswith("trial_")
-    }
+    columns = {key.removeprefix("trial_"): values for key, values in arrays.items() if key.startswith("trial_")}
     if not columns:
         return None
     if len({values.shape for values in columns.values()}) > 1 or next(iter(columns.values())).ndim != 1:
@@ -108,8 +102,6 @@ def _traces(path: Path, behaviour: dict[str, np.ndarray]) -> dict[str, Trace]:
         if name.endswith("_times_s"):
             continue
         if f"{name}_times_s" not in behaviour:
-            raise DataError(
-                f"{path}: behaviour_{name} has no times. Add behaviour_{name}_times_s, in seconds."
-            )
+            raise DataError(f"{path}: behaviour_{name} has no times. Add behaviour_{name}_times_s, in seconds.")
         traces[name] = Trace(behaviour[f"{name}_times_s"], values)
     return traces

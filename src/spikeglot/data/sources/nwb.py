@@ -109,9 +109,7 @@ def _trials(nwb: Any) -> pd.DataFrame:
 
 def _table(intervals: Any) -> pd.DataFrame:
     """An interval table without its links to time series, which would read those whole."""
-    return decoded_table(intervals.to_dataframe(exclude={"timeseries", "timeseries_index"})).reset_index(
-        drop=True
-    )
+    return decoded_table(intervals.to_dataframe(exclude={"timeseries", "timeseries_index"})).reset_index(drop=True)
 
 
 def _other_tables(nwb: Any) -> list[str]:

@@ -21,13 +21,7 @@ def read_spikes(nwb: Any, path: Path) -> tuple[np.ndarray, np.ndarray]:
     """
     units = nwb.units
     if units is None or len(units) == 0 or "spike_times" not in units.colnames:
-        what = (
-            "no units table"
-            if units is None
-            else "no units"
-            if len(units) == 0
-            else "units without spike times"
-        )
+        what = "no units table" if units is None else "no units" if len(units) == 0 else "units without spike times"
         raise DataError(
             f"{path} has {what}. Give a file with spike-sorted units; in a DANDI set those are the files "
             "whose name holds 'ecephys'."

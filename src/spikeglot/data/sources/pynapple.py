@@ -46,9 +46,7 @@ def from_pynapple(
         What `make_session` refuses.
     """
     times_s: list[Any] = [spikes[key].t for key in spikes.index]
-    traces, dropped = checked_traces(
-        (name, one.t, np.asarray(one.values)) for name, one in (behaviour or {}).items()
-    )
+    traces, dropped = checked_traces((name, one.t, np.asarray(one.values)) for name, one in (behaviour or {}).items())
     return make_session(
         session_id=session_id,
         subject_id=subject_id or session_id,

@@ -93,9 +93,7 @@ def source_of(path: PathLike) -> Recording:
         raise DataError(_missing(path))
     if path.is_dir():
         if not is_alf_session(path) or not has_spikes(path):
-            raise NotARecording(
-                f"{path} is not an ALF session folder (subject/yyyy-mm-dd/001) with spikes.times."
-            )
+            raise NotARecording(f"{path} is not an ALF session folder (subject/yyyy-mm-dd/001) with spikes.times.")
         return Recording("alf", path)
     source = _of_npz(path) if path.suffix == ".npz" else _of_hdf5(path)
     return Recording(source, path)

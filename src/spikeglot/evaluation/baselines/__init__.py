@@ -39,11 +39,11 @@ def run_baselines(
     counts: Counts,
     split: Split,
     names: Iterable[str] = tuple(BASELINES),
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> dict[str, dict[str, np.ndarray]]:
     """Return the predictions of the baselines ``names``: name -> task -> log-rates (test trial, time, unit).
 
-    ``progress`` is called with the name of each baseline before it is fitted.
+    ``progress(done, total, name)`` is called after each baseline.
 
     Raises
     ------
@@ -55,8 +55,8 @@ def run_baselines(
         if name not in BASELINES:
             raise SettingsError(f"There is no baseline '{name}'.{did_you_mean(name, BASELINES)}")
     predictions = {}
-    for name in names:
-        if progress is not None:
-            progress(name)
+    for done, name in enumerate(names, start=1):
         predictions[name] = BASELINES[name](counts, split)
+        if progress is not None:
+            progress(done, len(names), name)
     return predictions

@@ -106,16 +106,12 @@ class HeldOutRegression:
             factors.append(x @ basis[-1])
         return Factored(features, tuple(basis), tuple(factors))
 
-    def _design(
-        self, factored: Factored, i: int, time_size: float, n_factors: int, trials: np.ndarray
-    ) -> Design:
+    def _design(self, factored: Factored, i: int, time_size: float, n_factors: int, trials: np.ndarray) -> Design:
         """Factors of the pool without what the targets of hold-out ``i`` must not see, and time."""
         hold_out = self.hold_outs[i]
         hidden = factored.features[trials][:, :, own_features(hold_out.targets, self.counts.n_units).ravel()]
         hidden = hidden.reshape(-1, hidden.shape[2])
-        hidden_basis = factored.basis[i][
-            own_features(hold_out.hidden, len(hold_out.pool)).ravel(), :n_factors
-        ]
+        hidden_basis = factored.basis[i][own_features(hold_out.hidden, len(hold_out.pool)).ravel(), :n_factors]
         factors = factored.factors[i][trials, :, :n_factors].reshape(len(hidden), -1)
         time = time_size * self.time[trials].reshape(len(hidden), -1)
         if not hold_out.hides_itself:

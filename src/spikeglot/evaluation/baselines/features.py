@@ -31,9 +31,7 @@ def smooth(values: np.ndarray, width_bins: float) -> np.ndarray:
     return np.matmul(kernel.astype(values.dtype), values)
 
 
-def population_features(
-    counts: Counts, train: np.ndarray, smoothing_s: float, mean_weight: float
-) -> np.ndarray:
+def population_features(counts: Counts, train: np.ndarray, smoothing_s: float, mean_weight: float) -> np.ndarray:
     """Return (trial, time, 2 x unit) float32: smoothed counts less the trial mean, then the trial mean.
 
     The trial mean is multiplied by ``mean_weight``: the larger, the less a penalty holds it back. Both are

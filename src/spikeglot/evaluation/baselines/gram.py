@@ -26,9 +26,7 @@ def penalised_inverse(gram: np.ndarray, penalty: float) -> np.ndarray:
     return inverse + np.tril(inverse, -1).T
 
 
-def penalise_own(
-    inverse: np.ndarray, coefficients: np.ndarray, own: np.ndarray, extra: float = np.inf
-) -> np.ndarray:
+def penalise_own(inverse: np.ndarray, coefficients: np.ndarray, own: np.ndarray, extra: float = np.inf) -> np.ndarray:
     """Return coefficients (feature, unit) after a further penalty on each unit's own features.
 
     ``inverse`` is P (feature, feature), ``coefficients`` W (feature, unit), and ``own`` (k, unit) the
