@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 import pytest
 
@@ -29,7 +31,39 @@ def lederberg(shared_data: Path) -> Path:
 @pytest.fixture(scope="session")
 def factories() -> ModuleType:
     """Builders of small counts, masks and models (factories.py); tests that ask import torch."""
-    spec = importlib.util.spec_from_file_location("spikeglot_factories", Path(__file__).with_name("factories.py"))
+    return _beside("factories")
+
+
+@pytest.fixture(scope="session")
+def recordings() -> ModuleType:
+    """Builders of small recordings on disk (recordings.py)."""
+    return _beside("recordings")
+
+
+class Said(NamedTuple):
+    """What a command left: exit status, stdout, stderr."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def shell(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Run a command of the shell in this process: ``shell("show", path, "--json")``."""
+
+    def run(*words: object) -> Said:
+        from spikeglot.cli import main
+
+        capsys.readouterr()
+        status = main([str(word) for word in words])
+        return Said(status, *capsys.readouterr())
+
+    return run
+
+
+def _beside(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"spikeglot_{name}", Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -180,15 +180,15 @@ def test_other_units_or_another_split_are_refused(factories):
     recipe = factories.small_recipe()
     prepared = Prepared(counts, split_trials(20, recipe.split))
     card = SessionCard.of(prepared)
-    check_same_data(card, prepared, "runs/x")
+    check_same_data(card, prepared, "'runs/x'")
     fewer_units = Prepared(counts.take_units(np.arange(3)), prepared.split)
     with pytest.raises(
         CheckpointError, match=r"'a' is not the one that 'runs/x' was.*unit_ids differ \(12 then, 3 now\)"
     ):
-        check_same_data(card, fewer_units, "runs/x")
+        check_same_data(card, fewer_units, "'runs/x'")
     other_split = Prepared(counts, split_trials(20, recipe.split.model_copy(update={"seed": 1})))
     with pytest.raises(CheckpointError, match="train_trials differ"):
-        check_same_data(card, other_split, "runs/x")
+        check_same_data(card, other_split, "'runs/x'")
 
 
 @pytest.mark.parametrize("leftover", [False, True])

@@ -149,6 +149,17 @@ def test_there_are_embedded_recipes():
     assert {"mtm-ndt1", "demo"} <= set(embedded_recipes())
 
 
+def test_a_recipe_can_be_loaded_with_other_settings():
+    recipe = load_recipe("demo", seed=3, window={"stop_s": 0.5}, model={"factors": {"n_factors": 2}})
+    demo = load_recipe("demo")
+    assert (recipe.seed, recipe.window.stop_s, recipe.model.factors.n_factors) == (3, 0.5, 2)
+    assert recipe.window.align == demo.window.align
+    assert recipe.train == demo.train
+    assert load_recipe("demo") == demo
+    with pytest.raises(SettingsError, match=r"recipe 'demo': there is no setting 'train.step'. Did you mean 'steps'"):
+        load_recipe("demo", train={"step": 3})
+
+
 def test_an_unknown_recipe_is_refused_with_a_suggestion():
     with pytest.raises(SettingsError, match=r"no recipe 'mtm-ndt'. Did you mean 'mtm-ndt1'"):
         load_recipe("mtm-ndt")

@@ -13,11 +13,12 @@ from spikeglot.checkpoint import Checkpoint, SessionCard, build_model, check_sam
 from spikeglot.data.prepare import Prepared, prepare_session
 from spikeglot.data.session import Session
 from spikeglot.device import pick_device
-from spikeglot.errors import CheckpointError, DataError
+from spikeglot.errors import CheckpointError, DataError, SettingsError, did_you_mean
 from spikeglot.evaluation.baselines import BASELINES, run_baselines
 from spikeglot.evaluation.exact import oracle_predictions, predict_tasks
 from spikeglot.evaluation.scores import score_predictions, summarise_sessions
 from spikeglot.events import Event, Listener, Progress, silent
+from spikeglot.masking.tasks import questions
 from spikeglot.settings import TASKS, Recipe, load_recipe
 from spikeglot.training.log import CsvLog
 from spikeglot.training.loop import train
@@ -61,7 +62,7 @@ def pretrain(
     checkpoint, position = run.load_last(recipe) if resume else (None, None)
     prepared = prepare_all(sessions, recipe)
     if checkpoint is not None:
-        prepared = _as_started(checkpoint, prepared, str(out))
+        prepared = _as_started(checkpoint, prepared, f"'{out}'")
     cards = {name: SessionCard.of(one) for name, one in prepared.items()}
     train_sessions = {name: part_tensors(one, "train") for name, one in prepared.items()}
     val_sessions = {name: part_tensors(one, "val") for name, one in prepared.items()}
@@ -95,15 +96,18 @@ def evaluate(
     """Score a model on the test trials of the sessions, exactly, next to the baselines.
 
     Returns one row per number: ``model, task, metric, null, aggregation, session_id, subject_id, unit_id, region,
-    n_spikes, value``. Simulated sessions also get the model "oracle", which knows the true rates.
+    n_spikes, value``. Simulated sessions also get the model "oracle", which knows the true rates. A task that has
+    nothing to ask of a session (one without regions, for the tasks on regions) has no rows for it.
 
     Raises
     ------
     SpikeglotError
-        The run cannot be read; a session is unknown to it, or is not the one that it was trained on.
+        The run cannot be read; a session is unknown to it, or is not the one that it was trained on; a task or
+        baseline is not known, or no task has anything to ask.
     """
+    _check_names(tasks, baselines)
     checkpoint = run if isinstance(run, Checkpoint) else load_run(run)
-    where = "the run" if isinstance(run, Checkpoint) else str(run)
+    where = "the run" if isinstance(run, Checkpoint) else f"'{run}'"
     prepared = prepare_all(sessions, checkpoint.recipe)
     _check_same_sessions(checkpoint, prepared, where)
     checkpoint.model.to(pick_device(device))
@@ -111,28 +115,47 @@ def evaluate(
     for session_id, one in prepared.items():
         counts, split = one.counts, one.split
         tensors = to_tensors(counts)
+        asked = [task for task in tasks if len(questions(task, tensors.region, counts.n_bins))]
+        if not asked:
+            continue
         predictions = {
             "mtm": predict_tasks(
                 checkpoint.model,
                 tensors,
                 split.test,
-                tasks=tasks,
+                tasks=asked,
                 prompted=checkpoint.recipe.mask.prompted,
                 memory_mb=memory_mb,
                 listen=listen,
             )
         }
         if counts.rates is not None:
-            predictions["oracle"] = oracle_predictions(counts.rates[split.test], tensors, tasks)
+            predictions["oracle"] = oracle_predictions(counts.rates[split.test], tensors, asked)
 
         def tell(done: int, total: int, name: str, session_id: str = session_id) -> None:
             listen(Progress("baselines", done, total, f"{session_id} {name}"))
 
         for name, by_task in run_baselines(counts, split, baselines, progress=tell).items():
-            predictions[name] = {task: by_task[task] for task in tasks if task in by_task}
+            predictions[name] = {task: by_task[task] for task in asked if task in by_task}
         for model, by_task in predictions.items():
             frames.append(score_predictions(by_task, counts, split.train, split.test, model))
+    if not frames:
+        raise DataError(
+            f"Nothing to score in {', '.join(tasks)}: no session has units of enough regions. "
+            "Name the regions in the units table, or choose co-smoothing or forward."
+        )
     return summarise_sessions(pd.concat(frames, ignore_index=True))
+
+
+def check_out(out: str | Path, resume: bool = False) -> None:
+    """Make sure that a run can be started (or resumed) in ``out``, before data are read.
+
+    Raises
+    ------
+    CheckpointError
+        The folder holds a run or other things; nothing to resume.
+    """
+    RunFolder(Path(out), resume)
 
 
 def load_run(path: str | Path) -> Checkpoint:
@@ -176,13 +199,23 @@ def part_tensors(prepared: Prepared, part: str) -> SessionTensors:
     return to_tensors(prepared.counts.take_trials(getattr(prepared.split, part)))
 
 
+def _check_names(tasks: Sequence[str], baselines: Sequence[str]) -> None:
+    """Make sure that every task and baseline exists, before any of them takes its time."""
+    for kind, names, known in (("task", tasks, TASKS), ("baseline", baselines, tuple(BASELINES))):
+        for name in names:
+            if name not in known:
+                raise SettingsError(f"There is no {kind} '{name}'.{did_you_mean(name, known)}")
+    if not tasks:
+        raise SettingsError(f"No task to score. Name some of: {', '.join(TASKS)}.")
+
+
 def _as_started(checkpoint: Checkpoint, prepared: dict[str, Prepared], where: str) -> dict[str, Prepared]:
     """Return the sessions in the order in which a run was started with them; the batches depend on it."""
     _check_same_sessions(checkpoint, prepared, where)
     missing = [name for name in checkpoint.sessions if name not in prepared]
     if missing:
         raise CheckpointError(
-            f"The run in '{where}' was started with more sessions: {', '.join(missing)}. Resume with the same data."
+            f"The run in {where} was started with more sessions: {', '.join(missing)}. Resume with the same data."
         )
     return {name: prepared[name] for name in checkpoint.sessions}
 

@@ -114,7 +114,7 @@ def check_same_data(card: SessionCard, prepared: Prepared, where: str) -> None:
         before, after = getattr(card, name), getattr(now, name)
         if before != after:
             raise CheckpointError(
-                f"Session '{card.session_id}' is not the one that '{where}' was trained on: its {name} differ "
+                f"Session '{card.session_id}' is not the one that {where} was trained on: its {name} differ "
                 f"({len(before)} then, {len(after)} now). Evaluate with the same files and the same recipe."
             )
 

@@ -16,18 +16,14 @@ from spikeglot.errors import SettingsError, did_you_mean
 class Settings(BaseModel):
     """Base of all settings: frozen, and a name that is not known is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class WindowSettings(Settings):
-    """The stretch of time that the model sees, and its bins.
-
-    ``align`` names a column of the trials table: one window per trial, from ``start_s`` to ``stop_s`` around that
-    event. Without it, windows of ``stop_s - start_s`` are tiled over the recorded time.
-    """
+    """The stretch of time that the model sees: around an event of each trial, or tiled over the recorded time."""
 
     align: str | None = None
-    """Column of the trials table that windows are aligned to; None tiles windows over continuous time."""
+    """Column of the trials table whose event windows are aligned to; without it windows are tiled over time."""
     start_s: float = 0.0
     """Start of the window relative to the event, in seconds."""
     stop_s: float = 1.0
@@ -107,10 +103,15 @@ class RatioSettings(Settings):
     """The share that each scheme hides (schemes on whole regions or the end of the window need none)."""
 
     temporal: float = Field(default=0.3, gt=0, lt=1)
+    """Share of the bins."""
     neuron: float = Field(default=0.3, gt=0, lt=1)
+    """Share of the units."""
     causal: float = Field(default=0.6, gt=0, lt=1)
+    """Share of the bins."""
     intra_region: float = Field(default=0.3, gt=0, lt=1)
+    """Share of the units of the region."""
     random_token: float = Field(default=0.3, gt=0, lt=1)
+    """Share of the (bin, unit) entries."""
 
     def of(self, scheme: str) -> float:
         """Return the ratio of a scheme; 0 where the scheme has none."""
@@ -141,14 +142,14 @@ class MaskSettings(Settings):
 
 
 class FactorSettings(Settings):
-    """The closed-form factor path that a model starts from (METHOD, "What small data needs")."""
+    """The closed-form factor path that a model starts from (docs/explain/method.md)."""
 
     n_factors: int = Field(default=24, ge=1)
     """Factors per time scale (fewer where a session has few units)."""
     timescales_s: tuple[Annotated[float, Field(gt=0)], ...] = (0.03,)
     """Widths (s.d. of a Gaussian) of the smoothed counts, slow to fast, below the window mean."""
     ridge: float = Field(default=60.0, gt=0)
-    """Precision of the prior on the weights from factors to log-rates."""
+    """Precision that the prior on the weights from factors to log-rates starts from; it is learned."""
     drift_waves: int = Field(default=12, ge=0)
     """Cosines over the session that carry a unit's slow drift; 0 switches drift off."""
     drift_ridge: float = Field(default=5.0, gt=0)
@@ -173,9 +174,11 @@ class ModelSettings(Settings):
     stitch_width: int = Field(default=128, ge=8)
     """Channels that a session's units are read into."""
     dropout: float = Field(default=0.4, ge=0, lt=1)
+    """Dropout in the layers."""
     embed_dropout: float = Field(default=0.2, ge=0, lt=1)
+    """Dropout of the tokens before the first layer."""
     position: Literal["learned", "rotary"] = "learned"
-    """Positions of the bins."""
+    """How bins know their place: learned embeddings, or rotated queries and keys."""
     session_token: bool = True
     """Prepend a learned token per session."""
     factors: FactorSettings = FactorSettings()
@@ -197,17 +200,19 @@ class TrainSettings(Settings):
     learning_rate: float = Field(default=1e-3, gt=0)
     """Peak of the one-cycle cosine."""
     weight_decay: float = Field(default=0.01, ge=0)
+    """Weight decay of AdamW, on matrices only."""
     warmup: float = Field(default=0.15, ge=0, lt=1)
     """Share of the steps over which the learning rate rises."""
     clip_norm: float = Field(default=1.0, gt=0)
     """Gradients are clipped to this norm."""
     objective: Literal["poisson", "mse"] = "poisson"
+    """What is minimised: the Poisson negative log-likelihood, or the squared error of the counts."""
     validate_every: int = Field(default=100, ge=1)
-    """Steps between validations; each saves the checkpoint `last` and, when better, `best`."""
+    """Steps between validations; each saves the checkpoint "last" and, when better, "best"."""
     validation_questions: int = Field(default=8, ge=1)
     """Masks per task and validation trial, drawn once."""
     device: str = "auto"
-    """"auto" takes a GPU where there is one."""
+    """Where to compute: auto (a GPU where there is one), cpu or cuda."""
 
 
 class Recipe(Settings):
@@ -229,8 +234,11 @@ def embedded_recipes() -> tuple[str, ...]:
     return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
 
 
-def load_recipe(name_or_path: str | Path) -> Recipe:
-    """Read a recipe: a TOML file, or the name of an embedded one.
+def load_recipe(name_or_path: str | Path, **overrides: Any) -> Recipe:
+    """Read a recipe: a TOML file, or the name of an embedded one; ``overrides`` replace settings of it.
+
+    >>> load_recipe("demo", seed=3, window={"stop_s": 0.5}).window.n_bins
+    25
 
     Raises
     ------
@@ -254,7 +262,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
         values = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"The recipe '{name_or_path}' is not TOML: {error}.") from error
-    return make_recipe(values, where=f"recipe '{name_or_path}'")
+    return make_recipe(_merged(values, overrides), where=f"recipe '{name_or_path}'")
 
 
 def make_recipe(values: Mapping[str, Any], where: str = "settings") -> Recipe:
@@ -266,6 +274,15 @@ def make_recipe(values: Mapping[str, Any], where: str = "settings") -> Recipe:
         raise SettingsError(f"Cannot use the {where}: {problems}.") from error
 
 
+def _merged(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``values`` with ``overrides`` in their place, section by section."""
+    merged = dict(values)
+    for name, value in overrides.items():
+        before = merged.get(name)
+        merged[name] = _merged(before, value) if isinstance(before, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
 def _explain(problem: Any) -> str:
     """Turn one pydantic problem into words, with a suggestion for an unknown name."""
     place = ".".join(str(part) for part in problem["loc"])
@@ -273,7 +290,8 @@ def _explain(problem: Any) -> str:
         suggestion = did_you_mean(str(problem["loc"][-1]), _known(problem["loc"][:-1]))
         return f"there is no setting '{place}'.{suggestion}".rstrip(".")
     message = problem["msg"].removeprefix("Value error, ")
-    return f"{place}: {message} (got {problem['input']!r})" if place and "window" not in message else message
+    # our own checks look at a whole section and name its settings themselves
+    return message if problem["type"] == "value_error" else f"{place}: {message} (got {problem['input']!r})"
 
 
 def _known(loc: tuple[Any, ...]) -> tuple[str, ...]:

@@ -64,23 +64,46 @@ def test_a_model_scored_twice_is_refused(frame):
         summary_frame(pd.concat([frame, frame], ignore_index=True))
 
 
+def cells(view, column):
+    return [cell for cell in view.columns[column].cells if cell]
+
+
 def test_the_best_of_every_column_is_bold(frame):
     view = summary_table(frame)
-    forward = list(view.columns[-1].cells)
-    assert forward[0] == "[bold green] 0.300[/]   0.200"
-    assert forward[1] == " 0.100  [bold green] 0.250[/]"
-    assert forward[-2:] == ["1", "1"]
-    assert list(view.columns[2].cells)[1] == "     -       -"
+    assert cells(view, -1) == [
+        "[bold green] 0.300[/]  0.200",
+        " 0.100 [bold green] 0.250[/]",
+        "[bold green] 0.400[/]  0.300",
+        " 0.200 [bold green] 0.350[/]",
+        "1",
+        "1",
+    ]
+    assert cells(view, 1)[1] == "     -      -"
+    assert cells(view, 1)[-2:] == ["0", "-"]
+    assert cells(view, 0) == [
+        *("[dim]vs test mean[/]", "  ours", "  ridge", "[dim]vs training mean[/]", "  ours", "  ridge"),
+        *("[dim]units left out[/]", "  ours", "  ridge"),
+    ]
+
+
+def test_the_oracle_does_not_compete(frame):
+    view = summary_table(pd.concat([frame, make_frame(rows("oracle", "forward", "s1", 0.9, 0.9, 1))]))
+    forward = cells(view, -1)
+    assert forward[0] == "[bold green] 0.300[/]  0.200"
+    assert forward[2] == " 0.900  0.900"
 
 
 def test_the_view_fits_a_terminal(frame):
     parts = [
-        rows(m, t, "s1", -0.2, 0.1, 0)
+        rows(m, t, "s1", -0.2, 0.1, 12)
         for m in ("ours", "smoothed-counts")
         for t in ("co-smoothing", "inter-region", "intra-region", "forward")
     ]
-    console = Console(width=110, record=True, file=io.StringIO())
+    console = Console(width=80, record=True, file=io.StringIO())
     console.print(summary_table(make_frame(*parts)))
-    lines = console.export_text().splitlines()
-    assert max(map(len, lines)) <= 110
-    assert any("smoothed-counts" in line and "-0.200   0.100" in line for line in lines)
+    text = console.export_text()
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any("smoothed-counts" in line and line.count("-0.200  0.100") == 4 for line in lines)
+    assert "…" not in text
+    assert lines[-1].split() == ["every", "model", "12", "12", "12", "12"]

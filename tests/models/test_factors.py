@@ -8,7 +8,7 @@ import torch
 
 from spikeglot.batch import Group
 from spikeglot.masking.mask import make_mask, unmasked
-from spikeglot.models.factors import BIN_PRIOR, MAX_LOG_RATE, Factors, cosines, smoothing
+from spikeglot.models.factors import BIN_PRIOR, MAX_LOG_RATE, Factors, cosines, smoothing, unsure
 
 N_UNITS, N_BINS, K = 9, 6, 3
 NONE = torch.zeros(4, dtype=torch.bool)
@@ -21,7 +21,7 @@ def factors():
     factors = Factors(N_UNITS, N_BINS, K, smooth_bins=(1.5,), n_waves=2)
     with torch.no_grad():
         factors.log_mean.copy_(torch.randn(N_UNITS) - 1)
-        for name in ("psth", "drift", "center", "loading", "log_private", "weight", "history"):
+        for name in ("psth", "drift", "center", "loading", "log_private", "intercept", "weight", "gain", "history"):
             getattr(factors, name).normal_(std=0.4)
         factors.scale.uniform_(0.5, 2)
         factors.span_s.copy_(torch.tensor([10.0, 50.0]))
@@ -39,7 +39,7 @@ def test_the_posterior_is_the_conditional_expectation_of_the_joint_gaussian(fact
     x = torch.randn(4, N_BINS, N_UNITS, generator=torch.Generator().manual_seed(1))
     seen = torch.ones(4, N_UNITS)
     seen[:, hidden] = 0
-    found = factors.posterior(s, x, seen)
+    found, spread = factors.posterior(s, x, seen)
 
     v = [u for u in range(N_UNITS) if u not in hidden]
     loading = factors.loading[s].detach().double().numpy()[v]
@@ -47,14 +47,28 @@ def test_the_posterior_is_the_conditional_expectation_of_the_joint_gaussian(fact
     covariance = loading @ loading.T + np.diag(private)
     expected = x[..., v].double().numpy() @ np.linalg.inv(covariance) @ loading if v else np.zeros((4, N_BINS, K))
     np.testing.assert_allclose(found.detach().numpy(), expected, atol=1e-5)
+    explained = loading.T @ np.linalg.inv(covariance) @ loading if v else np.zeros((K, K))
+    np.testing.assert_allclose(spread[0].detach().numpy(), np.eye(K) - explained, atol=1e-5)
+
+
+def test_what_uncertain_factors_add_is_the_mean_of_a_lognormal():
+    covariance = torch.tensor([[[0.5, 0.2], [0.2, 0.3]], [[0.0, 0.0], [0.0, 0.0]]])
+    weight = torch.tensor([[0.4, -1.0], [0.7, 0.2]])
+    draws = np.random.default_rng(0).multivariate_normal(np.zeros(2), covariance[0].double().numpy(), 1_000_000)
+    expected = np.log(np.exp(draws @ weight.double().numpy()).mean(0))
+    added = unsure(covariance, weight)
+    np.testing.assert_allclose(added[0].numpy(), expected, atol=0.005)
+    assert (added[1] == 0).all()
 
 
 def test_the_posterior_takes_each_trial_by_its_own_mask(factors):
     x = torch.randn(4, N_BINS, N_UNITS, generator=torch.Generator().manual_seed(1))
     seen = torch.rand(4, N_UNITS, generator=torch.Generator().manual_seed(2)).round()
-    together = factors.posterior(0, x, seen)
+    together, spread = factors.posterior(0, x, seen)
     for i in range(4):
-        torch.testing.assert_close(together[i : i + 1], factors.posterior(0, x[i : i + 1], seen[i : i + 1]))
+        alone, its_spread = factors.posterior(0, x[i : i + 1], seen[i : i + 1])
+        torch.testing.assert_close(together[i : i + 1], alone)
+        torch.testing.assert_close(spread[i : i + 1], its_spread)
 
 
 def test_the_posterior_stays_exact_with_many_units():
@@ -66,7 +80,7 @@ def test_the_posterior_stays_exact_with_many_units():
         factors.log_private.fill_(math.log(0.02))
     z = torch.randn(1, 1, 24)
     x = z @ factors.loading[0].T.detach() + 0.02**0.5 * torch.randn(1, 1, 1000)
-    found = factors.posterior(0, x, torch.ones(1, 1000)).detach().double().numpy()
+    found = factors.posterior(0, x, torch.ones(1, 1000))[0].detach().double().numpy()
     loading = factors.loading[0].detach().double().numpy()
     precise = loading / 0.02
     expected = np.linalg.solve(np.eye(24) + loading.T @ precise, precise.T @ x[0, 0].double().numpy())
@@ -113,7 +127,10 @@ def test_without_counts_the_log_rate_is_the_baseline(factors):
     start_s = torch.tensor([10.0, 20.0, 50.0, 99.0], dtype=torch.float64)
     log_rate, latent = factors(Group("a", counts, start_s, mask))
     assert (latent == 0).all()
-    torch.testing.assert_close(log_rate, factors.baseline(start_s).clamp_max(MAX_LOG_RATE))
+    prior = 0.5 * (factors.weight**2).sum((0, 1))
+    torch.testing.assert_close(
+        log_rate, (factors.baseline(start_s) + factors.intercept + prior).clamp_max(MAX_LOG_RATE)
+    )
     drift = math.sqrt(2) * (math.cos(math.pi / 4) * factors.drift[0] + math.cos(math.pi / 2) * factors.drift[1])
     torch.testing.assert_close(factors.baseline(start_s)[1], factors.log_mean + factors.psth + drift)
     torch.testing.assert_close(log_rate[2], log_rate[3])
@@ -124,7 +141,12 @@ def test_a_hidden_unit_has_no_past_of_its_own(factors):
     mask = unmasked(4, N_BINS, N_UNITS)
     mask.visible[:, :, 3] = False
     log_rate, latent = factors(Group("a", counts_of(), torch.zeros(4, dtype=torch.float64), mask))
-    plain = factors.baseline(torch.zeros(4, dtype=torch.float64)) + latent @ factors.weight
+    plain = factors.baseline(torch.zeros(4, dtype=torch.float64)) + factors.intercept
+    for s in range(2):
+        _, spread = factors.posterior(s, torch.zeros(4, N_BINS, N_UNITS), mask.visible[:, 0].float())
+        plain = (
+            plain + latent[..., s * K : (s + 1) * K] @ factors.weight[s] + unsure(spread, factors.weight[s])[:, None]
+        )
     same = torch.isclose(log_rate, plain.clamp_max(MAX_LOG_RATE), atol=1e-5).all(0).all(0)
     assert same.tolist() == [unit == 3 for unit in range(N_UNITS)]
 

@@ -15,11 +15,12 @@ from spikeglot.masking.mask import unmasked
 from spikeglot.models.factors import Factors, cosines
 from spikeglot.settings import FactorSettings
 from spikeglot.training.factor_start import (
-    HISTORY_RIDGE,
+    Prior,
     factor_analysis,
     fit_drift,
     fit_factors,
     fit_psth,
+    learn_prior,
     leave_one_out,
     poisson_regression,
 )
@@ -57,7 +58,7 @@ def test_the_posterior_is_the_transform_of_sklearn():
     with torch.no_grad():
         factors.loading[0].copy_(torch.from_numpy(theirs.components_.T))
         factors.log_private[0].copy_(torch.from_numpy(theirs.noise_variance_).log())
-    found = factors.posterior(0, x[:, None], torch.ones(len(x), 12))[:, 0].detach()
+    found = factors.posterior(0, x[:, None], torch.ones(len(x), 12))[0][:, 0].detach()
     np.testing.assert_allclose(found.numpy(), theirs.transform(x.numpy()), atol=1e-4)
 
 
@@ -68,12 +69,17 @@ def test_leaving_a_unit_out_is_hiding_it():
         loading, private = factor_analysis(gaussian_samples(), 3)
         factors.loading[0].copy_(loading)
         factors.log_private[0].copy_(private.log())
-        found = leave_one_out(factors, 0, x, [0, 5, 11])
+        found, _ = leave_one_out(factors, 0, x, torch.tensor([0, 5, 11]))
         for row, unit in enumerate([0, 5, 11]):
             seen = torch.ones(50, 12)
             seen[:, unit] = 0
-            expected = factors.posterior(0, x[:, None] * seen[:, None], seen)[:, 0]
+            expected = factors.posterior(0, x[:, None] * seen[:, None], seen)[0][:, 0]
             torch.testing.assert_close(found[row], expected, atol=1e-4, rtol=1e-4)
+
+
+def plain(n_predictors, ridge):
+    """A prior around zero, the same for every predictor."""
+    return Prior(torch.zeros(n_predictors), ridge * torch.eye(n_predictors))
 
 
 def regression_problem(seed=0, n=800, n_units=4, n_predictors=5):
@@ -89,7 +95,7 @@ def regression_problem(seed=0, n=800, n_units=4, n_predictors=5):
 def test_poisson_regression_with_offsets_finds_the_optimum_of_scipy(ridge):
     design, target, offset = regression_problem()
     parts = (torch.tensor(a, dtype=torch.float32) for a in (design, target, offset))
-    found = poisson_regression(*parts, ridge)
+    found, spread = poisson_regression(*parts, plain(5, ridge))
     for unit in range(len(design)):
 
         def loss(w, unit=unit):
@@ -98,15 +104,34 @@ def test_poisson_regression_with_offsets_finds_the_optimum_of_scipy(ridge):
 
         best = minimize(loss, np.zeros(5), method="BFGS").x
         np.testing.assert_allclose(found[unit].numpy(), best, atol=2e-3)
+        rate = np.exp(offset[unit] + design[unit] @ best)
+        curvature = design[unit].T @ (rate[:, None] * design[unit]) + ridge * np.eye(5)
+        np.testing.assert_allclose(spread[unit].numpy(), np.linalg.inv(curvature), rtol=0.02, atol=1e-5)
+
+
+def test_the_prior_is_learned_from_the_weights_of_many_units():
+    """Known truth: weights drawn from a Gaussian, seen with known uncertainty, give its mean and covariance back."""
+    rng = np.random.default_rng(0)
+    mean, covariance = np.array([0.0, 0.5, -0.2]), np.diag([1.0, 0.2, 0.01])
+    noise = 0.05 * np.eye(3)
+    seen = rng.multivariate_normal(mean, covariance, 20_000)
+    shrunk = torch.tensor(seen, dtype=torch.float32)
+    prior = learn_prior(shrunk, 20_000 * torch.tensor(noise, dtype=torch.float32), ridge=1.0)
+    np.testing.assert_allclose(prior.mean[1:].numpy(), mean[1:], atol=0.02)
+    np.testing.assert_allclose(
+        torch.linalg.inv(prior.precision)[1:, 1:].numpy(), (covariance + noise)[1:, 1:], atol=0.02
+    )
+    assert prior.mean[0] == 0
+    assert prior.precision[0, 1:].abs().max() == 0
 
 
 def test_poisson_regression_without_offsets_is_that_of_sklearn():
     design, target, _ = regression_problem(seed=1, n_units=1)
-    found = poisson_regression(
+    found, _ = poisson_regression(
         torch.tensor(design, dtype=torch.float32),
         torch.tensor(target, dtype=torch.float32),
         torch.zeros(1, 800),
-        8.0,
+        plain(5, 8.0),
     )
     theirs = PoissonRegressor(alpha=8.0 / 800, fit_intercept=False, tol=1e-8, max_iter=1000).fit(design[0], target[0])
     np.testing.assert_allclose(found[0].numpy(), theirs.coef_, atol=1e-3)
@@ -114,16 +139,17 @@ def test_poisson_regression_without_offsets_is_that_of_sklearn():
 
 def test_poisson_regression_takes_a_ridge_per_predictor():
     design, target, offset = (torch.tensor(a, dtype=torch.float32) for a in regression_problem())
-    free = poisson_regression(design, target, offset, 0.5)
-    held = poisson_regression(design, target, offset, torch.tensor([0.5, 0.5, 1e9, 0.5, 0.5]))
+    held_back = Prior(torch.zeros(5), torch.tensor([0.5, 0.5, 1e9, 0.5, 0.5]).diag())
+    free, _ = poisson_regression(design, target, offset, plain(5, 0.5))
+    held, _ = poisson_regression(design, target, offset, held_back)
     assert held[:, 2].abs().max() < 1e-4
     assert free[:, 2].abs().max() > 0.1
 
 
 def test_poisson_regression_survives_units_without_a_spike_and_start_values_far_off():
     design, target, offset = (torch.tensor(a, dtype=torch.float32) for a in regression_problem())
-    assert torch.isfinite(poisson_regression(design, torch.zeros_like(target), offset, 0.5)).all()
-    assert torch.isfinite(poisson_regression(design, 50 * target, offset - 4, 0.5)).all()
+    assert torch.isfinite(poisson_regression(design, torch.zeros_like(target), offset, plain(5, 0.5))[0]).all()
+    assert torch.isfinite(poisson_regression(design, 50 * target, offset - 4, plain(5, 0.5))[0]).all()
 
 
 def test_the_psth_is_found_and_shrunk():
@@ -230,4 +256,3 @@ def test_a_units_own_past_gets_weight_only_where_it_says_something():
     none = fitted(without)[0].history[0]
     assert slow.mean() > 5 * none.abs().mean()
     assert slow.mean() > 0.1
-    assert HISTORY_RIDGE > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -39,27 +40,34 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(verb: str, flags: list[str]) -> int:
-    os.environ.setdefault("PYDANTIC_ERRORS_INCLUDE_URL", "0")
     from spikeglot.cli.arguments import VERBS, parse
     from spikeglot.cli.output import Output
     from spikeglot.errors import SpikeglotError, did_you_mean
 
     if verb not in VERBS:
-        sys.stderr.write(f"error: there is no verb '{verb}'.{did_you_mean(verb, VERBS)} See spikeglot --help.\n")
-        return EXIT_USAGE
+        return _complain(f"There is no verb '{verb}'.{did_you_mean(verb, VERBS)} See spikeglot --help.", EXIT_USAGE)
     try:
         arguments = parse(verb, flags)
-        output = Output(arguments.quiet, arguments.json)
-        _verb(verb)(arguments, output)
+    except SystemExit as done:  # tyro has printed --help, or what it does not understand
+        return EXIT_USAGE if done.code else 0
     except SpikeglotError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return EXIT_ERROR
+        return _complain(str(error))
+    try:
+        _verb(verb)(arguments, Output(arguments.quiet, arguments.json, shlex.join(["spikeglot", verb, *flags])))
     except KeyboardInterrupt as error:
-        sys.stderr.write(f"interrupted. {error}\n")
+        sys.stderr.write(f"interrupted. {error}".rstrip() + "\n")
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
+    except BrokenPipeError:  # whoever read stdout has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_ERROR
+    except (SpikeglotError, OSError) as error:
+        return _complain(str(error))
     return 0
+
+
+def _complain(text: str, status: int = EXIT_ERROR) -> int:
+    sys.stderr.write(f"error: {text}\n")
+    return status
 
 
 def _verb(name: str):

@@ -2,42 +2,49 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
-from tyro.conf import AvoidSubcommands, FlagCreatePairsOff, Positional
+from tyro.conf import AvoidSubcommands, FlagCreatePairsOff, Positional, arg
 
-from spikeglot.settings import TASKS, Recipe, load_recipe
+from spikeglot.cli.settings_flags import registry
+from spikeglot.settings import TASKS, QualitySettings, Recipe, WindowSettings, load_recipe, make_recipe
 
-Data = Annotated[tuple[str, ...], Positional, tyro.conf.arg(metavar="DATA...")]
-Settings = Annotated[Recipe, tyro.conf.arg(name="")]
+Data = Annotated[tuple[str, ...], Positional, arg(metavar="DATA...", help_behavior_hint="")]
+Switch = Annotated[bool, arg(help_behavior_hint="")]
+Task = Literal["co-smoothing", "inter-region", "intra-region", "forward"]
+Baseline = Literal["mean-rate", "psth", "drift", "smoothed-counts", "ridge", "poisson-pcr", "reduced-rank"]
+"""Spelled out, so that --help need not load them; a test holds that these are all there are."""
 
 
 @dataclass(frozen=True)
 class Common:
     """Flags that work everywhere."""
 
-    quiet: bool = False
+    quiet: Switch = False
     """Show no progress and no hints, only results and errors."""
-    json: bool = False
+    json: Switch = False
     """Print the result as one JSON object on stdout."""
 
 
 @dataclass(frozen=True)
 class Show(Common):
-    """Print sessions, units per region, firing rates, trials, and what would be dropped and why.
+    """Print sessions, units per region, firing rates, trials, and what was left out and why.
 
-    With --window.align (or --recipe) also the windows, units and trials that a model would see.
+    With --window.align, another window or quality flag, or --recipe also what a model would see: the windows, and
+    the units and trials that are kept.
     """
 
     data: Data = ()
     """Files or folders of recordings; "simulated" is the embedded data set."""
-    recipe: str | None = None
+    recipe: Annotated[str | None, arg(metavar="STR", help_behavior_hint="")] = None
     """Recipe whose windows and filters are applied: a TOML file or an embedded name."""
-    settings: Settings = field(default_factory=Recipe)
+    window: WindowSettings = field(default_factory=WindowSettings)
+    quality: QualitySettings = field(default_factory=QualitySettings)
 
 
 @dataclass(frozen=True)
@@ -49,38 +56,42 @@ class Pretrain(Common):
     out: Path = tyro.MISSING
     """Folder for the run: checkpoints and log.csv."""
     recipe: str = "mtm-ndt1"
-    """All settings: a TOML file or an embedded name (mtm-ndt1, published, demo)."""
-    resume: bool = False
+    """All settings: a TOML file or an embedded name (mtm-ndt1, published, demo). Flags override it."""
+    resume: Switch = False
     """Go on with the run in --out, bit for bit as if it had not stopped."""
-    settings: Settings = field(default_factory=Recipe)
+    settings: Annotated[Recipe, arg(name="")] = field(default_factory=Recipe)
 
 
 @dataclass(frozen=True)
 class WindowFlags:
-    """Windows come from the run. A script may name them here too; they must then agree with the run."""
+    """Windows come from the run. Where a script names them here too, they must be those of the run."""
 
-    align: str | None = None
-    start_s: float | None = None
-    stop_s: float | None = None
-    bin_size_s: float | None = None
+    align: Annotated[str | None, arg(metavar="STR", help_behavior_hint="")] = None
+    """Column of the trials table."""
+    start_s: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="")] = None
+    """Start relative to the event, in seconds."""
+    stop_s: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="")] = None
+    """End relative to the event, in seconds."""
+    bin_size_s: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="")] = None
+    """Width of a bin in seconds."""
 
 
 @dataclass(frozen=True)
 class Evaluate(Common):
-    """Score a run on the test trials of the four tasks, exactly, next to the baselines."""
+    """Score a run on its test trials: the four tasks, exactly, next to the baselines."""
 
-    run: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")] = tyro.MISSING
+    run: Annotated[Path, Positional, arg(metavar="RUN")] = tyro.MISSING
     """Folder that `spikeglot pretrain --out` wrote (its best checkpoint), or a checkpoint folder."""
     data: Data = ()
-    """Files or folders of the recordings that the run was trained on."""
+    """Files or folders of the recordings that the run was trained on, or some of them."""
     out: Path = Path("scores.csv")
     """Score table, .csv or .parquet: one row per number."""
-    raster: Path | None = None
-    """Also draw data next to prediction (co-smoothing) of the first session into this PNG."""
-    tasks: tuple[str, ...] = TASKS
+    raster: Annotated[Path | None, arg(metavar="PNG", help_behavior_hint="")] = None
+    """Also draw data next to prediction (co-smoothing) of the first session into this file."""
+    tasks: tuple[Task, ...] = TASKS
     """Tasks to score."""
-    baselines: tuple[str, ...] | None = None
-    """Baselines to score (default: all of them)."""
+    baselines: tuple[Baseline, ...] = get_args(Baseline)
+    """Baselines to score; none after the flag leaves them out."""
     memory_mb: int = 256
     """Bound on the memory of an evaluation batch."""
     window: WindowFlags = field(default_factory=WindowFlags)
@@ -92,36 +103,58 @@ class Demo(Common):
 
     out: Path = Path("demo")
     """Folder for the run, scores.csv and raster.png; a demo that is there is replaced."""
-    short: bool = False
+    short: Switch = False
     """A tenth of the training, for checks."""
 
 
 VERBS: dict[str, type[Common]] = {"demo": Demo, "show": Show, "pretrain": Pretrain, "evaluate": Evaluate}
 
 
-def parse(verb: str, flags: Sequence[str]) -> Common:
-    """Turn the flags of a verb into its arguments; a recipe gives the defaults that flags override."""
+def parse(verb: str, flags: Sequence[str]) -> Any:
+    """Turn the flags of a verb into its arguments; a recipe gives the defaults that flags override.
+
+    Raises
+    ------
+    SettingsError
+        A recipe or an override that is not valid.
+    SystemExit
+        ``--help`` (0), or flags that the verb does not have (2); tyro has said why.
+    """
     recipe = flag_value(flags, "--recipe")
     default: Common | None = None
     if verb == "show":
-        default = Show(recipe=recipe, settings=load_recipe(recipe) if recipe else Recipe())
+        loaded = load_recipe(recipe) if recipe else Recipe()
+        default = Show(recipe=recipe, window=loaded.window, quality=loaded.quality)
     elif verb == "pretrain":
         default = Pretrain(recipe=recipe or "mtm-ndt1", settings=load_recipe(recipe or "mtm-ndt1"))
-    return tyro.cli(
+    given = tyro.cli(
         VERBS[verb],
         args=list(flags),
         default=default,
         prog=f"spikeglot {verb}",
-        description=VERBS[verb].__doc__,
+        description=inspect.getdoc(VERBS[verb]),
         config=(AvoidSubcommands, FlagCreatePairsOff),
+        registry=registry,
     )
+    if isinstance(given, Show):
+        checked = make_recipe({"window": dump(given.window), "quality": dump(given.quality)})
+        return replace(given, window=checked.window, quality=checked.quality)
+    if isinstance(given, Pretrain):
+        return replace(given, settings=make_recipe(dump(given.settings)))
+    return given
+
+
+def dump(settings: Any) -> dict[str, Any]:
+    """Return settings that nobody has checked yet as plain values."""
+    return settings.model_dump(warnings=False)
 
 
 def flag_value(flags: Sequence[str], name: str) -> str | None:
-    """Return what follows ``name`` (or ``name=``) among the flags."""
+    """Return what follows ``name`` (or ``name=``) among the flags, where it was given last."""
+    value = None
     for i, flag in enumerate(flags):
         if flag == name and i + 1 < len(flags):
-            return flags[i + 1]
-        if flag.startswith(name + "="):
-            return flag.split("=", 1)[1]
-    return None
+            value = flags[i + 1]
+        elif flag.startswith(name + "="):
+            value = flag.split("=", 1)[1]
+    return value

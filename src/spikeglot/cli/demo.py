@@ -6,7 +6,7 @@ import shutil
 
 from spikeglot.cli.arguments import Demo
 from spikeglot.cli.evaluate import show_summary
-from spikeglot.cli.output import Output
+from spikeglot.cli.output import Output, check_writable
 from spikeglot.cli.progress import ProgressBars
 from spikeglot.data.sessions import Sessions
 from spikeglot.data.simulate import simulate_sessions
@@ -21,8 +21,10 @@ def run(arguments: Demo, output: Output) -> None:
     from spikeglot.evaluation.scores import write_scores
 
     out = arguments.out
+    check_writable(out)
     run_folder, scores_path, raster_path = out / "run", out / "scores.csv", out / "raster.png"
-    if out.exists() and not (out / "run" / "last").exists():
+    is_demo = (run_folder / "last").exists()
+    if out.exists() and not is_demo and not (out.is_dir() and not any(out.iterdir())):
         raise CheckpointError(f"'{out}' exists and is no demo. Choose another folder with --out.")
     shutil.rmtree(run_folder, ignore_errors=True)
     recipe = load_recipe("demo")
@@ -39,5 +41,6 @@ def run(arguments: Demo, output: Output) -> None:
     write_scores(scores, scores_path)
     draw_raster(checkpoint, sessions[0], raster_path)
     show_summary(scores, output, scores_path)
+    output.hint("mtm is the trained model; oracle knows the true rates of the simulation: no model can do better.")
     output.hint(f"Wrote {run_folder} (the model), {scores_path} and {raster_path} (data next to prediction).")
     output.hint("Next: spikeglot show YOUR_FILES; then spikeglot pretrain YOUR_FILES --window.align EVENT --out run")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from spikeglot.cli.arguments import Evaluate, WindowFlags
 from spikeglot.cli.data import read_data
-from spikeglot.cli.output import Output
+from spikeglot.cli.output import Output, check_writable
 from spikeglot.cli.progress import ProgressBars
 from spikeglot.errors import SettingsError
 from spikeglot.settings import WindowSettings
@@ -17,10 +18,12 @@ from spikeglot.settings import WindowSettings
 def run(arguments: Evaluate, output: Output) -> None:
     """Score, write the table, print its summary."""
     from spikeglot.api import draw_raster, evaluate, load_run
-    from spikeglot.evaluation.baselines import BASELINES
     from spikeglot.evaluation.scores import check_scores_path, write_scores
 
     check_scores_path(arguments.out)
+    check_writable(arguments.out, suffix=arguments.out.suffix)
+    if arguments.raster is not None:
+        check_writable(arguments.raster, suffix=".png")
     checkpoint = load_run(arguments.run)
     check_window(arguments.window, checkpoint.recipe.window)
     with ProgressBars(output.stderr) as bars:
@@ -29,16 +32,19 @@ def run(arguments: Evaluate, output: Output) -> None:
             checkpoint,
             sessions,
             tasks=arguments.tasks,
-            baselines=tuple(BASELINES) if arguments.baselines is None else arguments.baselines,
+            baselines=arguments.baselines,
             memory_mb=arguments.memory_mb,
             listen=bars,
         )
     write_scores(scores, arguments.out)
     show_summary(scores, output, arguments.out)
+    say_what_is_absent(scores, arguments.tasks, output)
     output.hint(f"Wrote {arguments.out} ({len(scores):,} rows).")
-    if arguments.raster is not None:
-        draw_raster(checkpoint, sessions[0], arguments.raster)
-        output.hint(f"Wrote {arguments.raster}.")
+    if arguments.raster is None:
+        output.hint("Next: the same with --raster raster.png draws data next to prediction.")
+        return
+    draw_raster(checkpoint, sessions[0], arguments.raster)
+    output.hint(f"Wrote {arguments.raster} (session {sessions[0].session_id}, co-smoothing).")
 
 
 def show_summary(scores: pd.DataFrame, output: Output, path: Path) -> None:
@@ -63,4 +69,18 @@ def check_window(flags: WindowFlags, window: WindowSettings) -> None:
             raise SettingsError(
                 f"--window.{name.replace('_', '-')} is {value}, but the run was trained with {trained}. "
                 "Leave the flag out, or pretrain with these windows."
+            )
+
+
+def say_what_is_absent(scores: pd.DataFrame, tasks: Sequence[str], output: Output) -> None:
+    """Name the tasks that have nothing to ask of a session, which is why the table lacks them."""
+    asked = scores[scores["session_id"] != ""].groupby("session_id", sort=False)["task"].unique()
+    absent: dict[tuple[str, ...], list[str]] = {}
+    for session_id, found in asked.items():
+        absent.setdefault(tuple(task for task in tasks if task not in found), []).append(str(session_id))
+    for lacking, session_ids in absent.items():
+        if lacking:
+            output.hint(
+                f"No scores for {' and '.join(lacking)} in {', '.join(session_ids)}: its units have no regions, or "
+                "not enough of them."
             )

@@ -38,19 +38,19 @@ class SimulationSettings(Settings):
 
     n_subjects: int = Field(default=4, ge=1)
     """Animals, one session each."""
-    n_trials: int = Field(default=250, ge=1)
+    n_trials: int = Field(default=400, ge=1)
     """Trials per session, about 2.4 s each."""
     regions: tuple[str, ...] = Field(default=("TH", "VISp", "CA1", "MOs"), min_length=1)
     """Regions, each fed by the first and by the one before it; every second animal lacks one of them."""
-    min_units: int = Field(default=22, ge=1)
+    min_units: int = Field(default=28, ge=1)
     """Fewest units in a region of a session."""
-    max_units: int = Field(default=34, ge=1)
+    max_units: int = Field(default=38, ge=1)
     """Most units in a region of a session."""
     n_latents: int = Field(default=2, ge=2, multiple_of=2)
     """Latents of a region: pairs that rotate."""
     median_rate_hz: float = Field(default=4.5, gt=0)
     """Median over units of the mean rate, which is lognormal over units."""
-    log_rate_sd: float = Field(default=0.9, ge=0)
+    log_rate_sd: float = Field(default=1.0, ge=0)
     """Standard deviation over units of the log of the mean rate."""
     latent_sd: float = Field(default=0.7, ge=0)
     """Standard deviation of a unit's log-rate that comes from the latents of its region."""
@@ -58,7 +58,7 @@ class SimulationSettings(Settings):
     """Standard deviation of a unit's log-rate that comes from the gain of the session."""
     drift_sd: float = Field(default=0.3, ge=0)
     """Standard deviation of a unit's log-rate that comes from the slow drift of the session."""
-    shared: float = Field(default=0.5, ge=0, lt=1)
+    shared: float = Field(default=0.96, ge=0, lt=1)
     """About the share c of the variance of a fed region that comes from the regions that feed it."""
 
     @model_validator(mode="after")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 NULLS = {"test": "test mean", "train": "training mean"}
 AGGREGATIONS = ("mean", "pooled")
 LEFT_OUT = "left out"
+ORACLE = "oracle"
+"""Name of the model that knows the true rates of simulated sessions."""
 
 
 def summary_frame(scores: pd.DataFrame) -> pd.DataFrame:
@@ -52,40 +54,43 @@ def summary_frame(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary_table(scores: pd.DataFrame) -> Table:
-    """Return the `summary_frame` of ``scores`` for the terminal, the best value of every column in bold.
+    """Return the `summary_frame` of ``scores`` for the terminal, in 80 characters.
 
-    Every cell holds the mean over units and the pooled value. Raises what `summary_frame` raises.
+    Every cell holds the mean over units and the pooled value, the best of a column in bold; the oracle of simulated
+    data does not compete. Raises what `summary_frame` raises.
     """
     from rich.markup import escape
     from rich.table import Table
 
     frame = summary_frame(scores)
     tasks = [task for task in TASKS if f"{task} {LEFT_OUT}" in frame]
-    table = Table(title="bits per spike: mean over units, pooled", title_justify="left")
-    table.add_column("against the")
-    table.add_column("model", no_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("bits per spike", no_wrap=True)
     for task in tasks:
-        table.add_column(task, justify="right", no_wrap=True)
+        table.add_column(f"{task}\n  mean pooled", justify="right", no_wrap=True)
+    rivals = frame.drop(index=ORACLE, errors="ignore")
     for null, name in NULLS.items():
-        for i, model in enumerate(frame.index):
-            cells = [_cell(frame, model, [f"{task} {null} {a}" for a in AGGREGATIONS]) for task in tasks]
-            table.add_row(name if i == 0 else "", escape(model), *cells)
-        table.add_section()
-    for i, model in enumerate(frame.index):
-        left_out = frame.loc[model, [f"{task} {LEFT_OUT}" for task in tasks]]
-        cells = ["-" if np.isnan(n) else f"{n:.0f}" for n in left_out]
-        table.add_row("units left out" if i == 0 else "", escape(model), *cells)
+        table.add_row(f"[dim]vs {name}[/]")
+        for model in frame.index:
+            columns = [[f"{task} {null} {aggregation}" for aggregation in AGGREGATIONS] for task in tasks]
+            cells = [_cell(frame.loc[model, pair], rivals[pair].max(), model != ORACLE) for pair in columns]
+            table.add_row(f"  {escape(model)}", *cells)
+    table.add_row("[dim]units left out[/]")
+    left_out = frame[[f"{task} {LEFT_OUT}" for task in tasks]]
+    if len(left_out.drop_duplicates()) == 1:
+        left_out = left_out.iloc[:1].set_axis(["every model"])
+    for model, numbers in left_out.iterrows():
+        table.add_row(f"  {escape(str(model))}", *("-" if np.isnan(n) else f"{n:.0f}" for n in numbers))
     return table
 
 
-def _cell(frame: pd.DataFrame, model: str, columns: list[str]) -> str:
-    """Values of one model, each in bold where no model has a better one."""
-    best = frame[columns].max()
-    return "  ".join(_value(*pair) for pair in zip(frame.loc[model, columns], best, strict=True))
+def _cell(values: pd.Series, best: pd.Series, competes: bool) -> str:
+    """Two values of one model, each in bold where no model has a better one."""
+    return " ".join(_value(value, competes and value == top) for value, top in zip(values, best, strict=True))
 
 
-def _value(value: float, best: float) -> str:
+def _value(value: float, is_best: bool) -> str:
     if np.isnan(value):
         return "     -"
     text = f"{value:6.3f}".replace("-0.000", " 0.000")
-    return f"[bold green]{text}[/]" if value == best else text
+    return f"[bold green]{text}[/]" if is_best else text

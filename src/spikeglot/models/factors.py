@@ -5,9 +5,13 @@ the factors from whatever is visible,
 
     z = (I + L_v' psi_v^-1 L_v)^-1 L_v' psi_v^-1 x_v,
 
-so that one set of weights from factors to log-rates serves every mask: one unit hidden, a region hidden, all but one
-region hidden, the end of the window hidden. It is fitted by `spikeglot.training.factor_start`; the transformer
-learns what remains. (Factor analysis: Everitt 1984; for spikes: Yu et al. 2009, J Neurophysiol 102:614.)
+and their posterior covariance S = (I + L_v' psi_v^-1 L_v)^-1. A unit with weights w fires at the expected rate
+
+    E[exp(b + w'f)] = exp(b + w'z + w'S w / 2)
+
+so that one set of weights serves every mask: one unit hidden, a region hidden, all but one region hidden, the end of
+the window hidden. It is fitted by `spikeglot.training.factor_start`; the transformer learns what remains. (Factor
+analysis: Everitt 1984; for spikes: Yu et al. 2009, J Neurophysiol 102:614.)
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from torch import Tensor, nn
 
 from spikeglot.batch import Group
 
-BIN_PRIOR = 0.5
+BIN_PRIOR = 1.5
 """Bins' worth of the slower time scale that smoothed counts are shrunk with (hidden bins leave little evidence)."""
 MAX_LOG_RATE = 3.0
 """Log-rates (per bin) above this grow no further: exp of an extrapolation must not ruin a score."""
@@ -44,26 +48,32 @@ class Factors(nn.Module):
         self.scale = nn.Parameter(torch.ones(n_scales, n_units))
         self.loading = nn.Parameter(torch.zeros(n_scales, n_units, n_factors))
         self.log_private = nn.Parameter(torch.zeros(n_scales, n_units))
-        self.weight = nn.Parameter(torch.zeros(n_scales * n_factors, n_units))
+        self.intercept = nn.Parameter(torch.zeros(n_units))
+        self.weight = nn.Parameter(torch.zeros(n_scales, n_factors, n_units))
+        self.gain = nn.Parameter(torch.zeros(n_scales, n_units))
         self.history = nn.Parameter(torch.zeros(n_scales, n_units))
 
     @property
     def n_latent(self) -> int:
         """Factors of all time scales together."""
-        return self.weight.shape[0]
+        return self.weight.shape[0] * self.weight.shape[1]
 
     def forward(self, group: Group) -> tuple[Tensor, Tensor]:
         """Return log-rates (trial, time, unit) and the factors (trial, time, scale x factor)."""
         visible = group.mask.visible.to(self.log_mean.dtype)
         features = self.features(group.counts, visible, group.mask.causal)
         seen = visible.amax(1)
-        factors = [self.posterior(s, features[s], seen) for s in range(len(features))]
-        latent = torch.cat(factors, dim=-1)
-        log_rate = self.baseline(group.start_s) + latent @ self.weight
-        for s, (x, z) in enumerate(zip(features, factors, strict=True)):
-            private = (x - z @ self.loading[s].T) * seen[:, None]
-            log_rate = log_rate + private * self.history[s]
-        return log_rate.clamp_max(MAX_LOG_RATE), latent
+        log_rate = self.baseline(group.start_s) + self.intercept
+        latent = []
+        for s, x in enumerate(features):
+            z, covariance = self.posterior(s, x, seen)
+            shared = z @ self.weight[s]
+            private = x - z @ self.loading[s].T
+            log_rate = log_rate + shared + unsure(covariance, self.weight[s])[:, None]
+            # a unit that is seen in other bins has a past of its own
+            log_rate = log_rate + (shared * self.gain[s] + private * self.history[s]) * seen[:, None]
+            latent.append(z)
+        return log_rate.clamp_max(MAX_LOG_RATE), torch.cat(latent, dim=-1)
 
     def baseline(self, start_s: Tensor) -> Tensor:
         """Return log-rates (trial, time, unit) without any counts: mean, trial average and drift."""
@@ -89,8 +99,8 @@ class Factors(nn.Module):
             slower = smooth
         return out
 
-    def posterior(self, s: int, x: Tensor, seen: Tensor) -> Tensor:
-        """Return the posterior mean (trial, time, factor) of the factors of scale ``s`` given the units seen."""
+    def posterior(self, s: int, x: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean (trial, time, factor), covariance (trial, factor, factor) of scale ``s`` given the units seen."""
         loading = self.loading[s]
         precise = loading * torch.exp(-self.log_private[s])[:, None]
         n_factors = loading.shape[1]
@@ -98,7 +108,17 @@ class Factors(nn.Module):
         information = (seen @ outer).unflatten(1, (n_factors, n_factors))
         information = information + torch.eye(n_factors, device=x.device, dtype=x.dtype)
         evidence = (x * seen[:, None]) @ precise
-        return torch.cholesky_solve(evidence.transpose(1, 2), torch.linalg.cholesky(information)).transpose(1, 2)
+        covariance = torch.cholesky_inverse(torch.linalg.cholesky(information))
+        return evidence @ covariance, covariance
+
+
+def unsure(covariance: Tensor, weight: Tensor) -> Tensor:
+    """Return (trial, unit) w'S w / 2: what uncertain factors add to the log of an expected rate.
+
+    ``covariance`` (trial, factor, factor), ``weight`` (factor, unit).
+    """
+    pairs = (weight[:, None] * weight[None]).flatten(0, 1)
+    return 0.5 * covariance.flatten(1) @ pairs
 
 
 def smoothing(n_bins: int, width_bins: float, causal: Tensor) -> Tensor:

@@ -2,26 +2,31 @@
 
 Mean rate; trial average, shrunk; drift, a Poisson regression on cosines; factor analysis by EM per time scale; the
 weights from factors to log-rates, a Poisson regression in which each unit's factors are inferred *without that unit*,
-as co-smoothing will ask; and the weights of a unit's own past, on the end of the window, as forward prediction will.
+as co-smoothing will ask, with a prior learned from all units; and what a unit's own past says, on the end of the
+window, as forward prediction will ask.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from spikeglot.batch import Group, mean_count
 from spikeglot.masking.schemes import Layout, forecast
-from spikeglot.models.factors import MAX_LOG_RATE, Factors, cosines
+from spikeglot.models.factors import MAX_LOG_RATE, Factors, cosines, unsure
 from spikeglot.settings import FactorSettings, n_forward_bins
 
 EM_STEPS = 60
 NEWTON_STEPS = 25
 SMALL_STEP = 0.02
 """Newton stops when no unit's weights move further than this."""
-HISTORY_RIDGE = 50.0
+PAST_RIDGE = 50.0
+INTERCEPT_RIDGE = 1.0
+PRIOR_STEPS = 3
+PRIOR_UNITS = 20.0
 UNITS_AT_ONCE = 32
 
 
@@ -43,6 +48,9 @@ def fit_factors(factors: Factors, session_id: str, counts: Tensor, start_s: Tens
     factors.center.zero_()
     factors.scale.fill_(1.0)
     factors.history.zero_()
+    factors.gain.zero_()
+    factors.intercept.zero_()
+    factors.weight.zero_()
     visible, full = torch.ones_like(counts), torch.zeros(n_trials, dtype=torch.bool)
     for s in range(len(factors.center)):
         x = factors.features(counts, visible, full)[s]
@@ -55,7 +63,7 @@ def fit_factors(factors: Factors, session_id: str, counts: Tensor, start_s: Tens
         factors.log_private[s].copy_(private.log())
     fit_weights(factors, features, counts.flatten(0, 1), factors.baseline(start_s).flatten(0, 1), settings.ridge)
     end_hidden = forecast(Layout(n_trials, n_bins, torch.zeros(n_units)), 0.0, torch.Generator())
-    fit_history(factors, Group(session_id, counts, start_s, end_hidden))
+    fit_past(factors, Group(session_id, counts, start_s, end_hidden))
 
 
 def fit_psth(counts: Tensor, mean: Tensor, ridge: float) -> Tensor:
@@ -75,7 +83,8 @@ def fit_drift(counts: Tensor, waves: Tensor, ridge: float) -> tuple[Tensor, Tens
     offset = (mean_count(counts) * n_bins).log()[:, None].expand_as(sums)
     design = torch.cat([torch.ones(len(waves), 1), waves], dim=1).expand(len(sums), -1, -1)
     # the prior on the mean is worth one spike: it keeps the mean of a silent unit near where it started
-    weight = poisson_regression(design, sums, offset, torch.cat([torch.tensor([1.0]), penalty]), cap=math.inf)
+    prior = Prior(torch.zeros(design.shape[-1]), torch.cat([torch.tensor([INTERCEPT_RIDGE]), penalty]).diag())
+    weight, _ = poisson_regression(design, sums, offset, prior, cap=math.inf)
     log_mean = offset[:, 0] - math.log(n_bins) + weight[:, 0]
     return log_mean, weight[:, 1:].T
 
@@ -98,62 +107,123 @@ def factor_analysis(x: Tensor, n_factors: int) -> tuple[Tensor, Tensor]:
 
 
 def fit_weights(factors: Factors, features: list[Tensor], target: Tensor, known: Tensor, ridge: float) -> None:
-    """Fit log-rate = known + factors without the unit @ weight, per unit; features, target, known (sample, unit)."""
+    """Fit intercept and weights of each unit on factors without the unit; features, target, known (sample, unit).
+
+    The weights of all units have a common Gaussian prior, itself learned from them (empirical Bayes by EM, Laplace
+    approximation): factors that hardly any unit uses are shrunk away. It starts with precision ``ridge``.
+    """
     n_units = target.shape[1]
-    for first in range(0, n_units, UNITS_AT_ONCE):
-        units = list(range(first, min(first + UNITS_AT_ONCE, n_units)))
-        scales = [leave_one_out(factors, s, x, units) for s, x in enumerate(features)]
-        design = torch.cat(scales, dim=-1)
-        factors.weight[:, units] = poisson_regression(design, target[:, units].T, known[:, units].T, ridge).T
+    n_scales, n_factors, _ = factors.weight.shape
+    prior = Prior.flat(1 + n_scales * n_factors, ridge)
+    weight = prior.mean.expand(n_units, -1).clone()
+    for step in range(PRIOR_STEPS):
+        spread = torch.zeros_like(prior.precision)
+        for units in torch.arange(n_units).split(UNITS_AT_ONCE):
+            means, covariances = zip(
+                *(leave_one_out(factors, s, x, units) for s, x in enumerate(features)), strict=True
+            )
+            design = torch.cat([torch.ones(*means[0].shape[:2], 1), *means], dim=-1)
+            weight[units], unsureness = poisson_regression(
+                design, target[:, units].T, known[:, units].T, prior, start=weight[units]
+            )
+            spread += unsureness.sum(0)
+            if step == PRIOR_STEPS - 1:
+                by_scale = weight[units, 1:].unflatten(1, (n_scales, n_factors))
+                factors.weight[:, :, units] = by_scale.permute(1, 2, 0)
+                # the intercept holds for factors as sure as here; the model adds what less sure ones change
+                added = [unsure(c, w.T).diagonal() for c, w in zip(covariances, by_scale.unbind(1), strict=True)]
+                factors.intercept[units] = weight[units, 0] - sum(added)
+        prior = learn_prior(weight, spread, ridge)
 
 
-def leave_one_out(factors: Factors, s: int, x: Tensor, units: list[int]) -> Tensor:
-    """Return factors (unit, sample, factor) of scale ``s``, each row inferred without its own unit."""
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """A Gaussian prior of weights: mean (predictor,) and precision (predictor, predictor)."""
+
+    mean: Tensor
+    precision: Tensor
+
+    @classmethod
+    def flat(cls, n_predictors: int, ridge: float) -> Prior:
+        """Return a prior around zero, the first predictor (the intercept) nearly free."""
+        precision = torch.full((n_predictors,), ridge)
+        precision[0] = INTERCEPT_RIDGE
+        return cls(torch.zeros(n_predictors), precision.diag())
+
+
+def learn_prior(weight: Tensor, spread: Tensor, ridge: float) -> Prior:
+    """Return the prior that explains weights (unit, predictor) with summed posterior covariance ``spread`` best.
+
+    It counts as if `PRIOR_UNITS` further units had been seen to obey the flat prior; the intercept stays free.
+    """
+    flat = Prior.flat(weight.shape[1], ridge)
+    mean = weight.mean(0)
+    mean[0] = 0.0
+    away = weight - mean
+    pseudo = PRIOR_UNITS * torch.linalg.inv(flat.precision)
+    precision = torch.linalg.inv((away.T @ away + spread + pseudo) / (len(weight) + PRIOR_UNITS))
+    precision[0], precision[:, 0], precision[0, 0] = 0.0, 0.0, INTERCEPT_RIDGE
+    return Prior(mean, precision)
+
+
+def leave_one_out(factors: Factors, s: int, x: Tensor, units: Tensor) -> tuple[Tensor, Tensor]:
+    """Infer the factors of scale ``s`` without each of the units in turn.
+
+    Returns their mean (unit, sample, factor) and covariance (unit, factor, factor).
+    """
     loading = factors.loading[s]
     precise = loading * torch.exp(-factors.log_private[s])[:, None]
     information = torch.eye(loading.shape[1]) + loading.T @ precise
     own = loading[units][:, :, None] * precise[units][:, None, :]
     evidence = (x @ precise) - x[:, units].T[:, :, None] * precise[units][:, None, :]
-    return evidence @ torch.linalg.inv(information - own)
+    covariance = torch.linalg.inv(information - own)
+    return evidence @ covariance, covariance
 
 
 def poisson_regression(
-    design: Tensor, target: Tensor, offset: Tensor, ridge: float | Tensor, cap: float = MAX_LOG_RATE
-) -> Tensor:
-    """Return weights (unit, predictor) that maximise the penalised Poisson likelihood, by Newton steps.
+    design: Tensor, target: Tensor, offset: Tensor, prior: Prior, start: Tensor | None = None, cap: float = MAX_LOG_RATE
+) -> tuple[Tensor, Tensor]:
+    """Return weights (unit, predictor) of highest posterior Poisson likelihood, by Newton steps, and their covariance.
 
-    design (unit, sample, predictor); target counts and offset log-rates (unit, sample); ``ridge`` is the prior
-    precision, one for all or (predictor,).
+    design (unit, sample, predictor); target counts and offset log-rates (unit, sample). The covariance (unit,
+    predictor, predictor) is that of the Laplace approximation.
     """
-    n_units, _, n_predictors = design.shape
-    penalty = torch.as_tensor(ridge, dtype=torch.float32).expand(n_predictors)
-    weight = torch.zeros(n_units, n_predictors)
+    weight = prior.mean.expand(len(design), -1) if start is None else start
     for _ in range(NEWTON_STEPS):
         rate = (offset + (design @ weight[:, :, None])[..., 0]).clamp_max(cap).exp()
-        slope = ((target - rate)[:, None] @ design)[:, 0] - penalty * weight
-        curvature = design.transpose(1, 2) @ (rate[:, :, None] * design) + penalty.diag()
+        slope = ((target - rate)[:, None] @ design)[:, 0] - (weight - prior.mean) @ prior.precision
+        curvature = design.transpose(1, 2) @ (rate[:, :, None] * design) + prior.precision
         step = torch.linalg.solve(curvature, slope)
         length = step.norm(dim=1, keepdim=True)
         # steps longer than 2 are cut: the quadratic is no guide that far from where it was taken
         weight = weight + step / (length / 2).clamp_min(1)
         if length.max() < SMALL_STEP:
             break
-    return weight
+    return weight, torch.linalg.inv(curvature)
 
 
-def fit_history(factors: Factors, group: Group) -> None:
-    """Fit the weights of a unit's own private past on the hidden end of the window, shrunk to their mean."""
+def fit_past(factors: Factors, group: Group) -> None:
+    """Fit how much a unit's own past says about the hidden end of the window, per unit, shrunk to the mean of all.
+
+    Where its past is seen, a unit's factors are inferred with it, but from fewer bins: `Factors.gain` corrects what
+    they add per time scale, and `Factors.history` weighs what is private to the unit.
+    """
     last = n_forward_bins(group.counts.shape[1])
     visible = group.mask.visible.float()
     features = factors.features(group.counts, visible, group.mask.causal)
     seen = visible.amax(1)
-    private = [x - factors.posterior(s, x, seen) @ factors.loading[s].T for s, x in enumerate(features)]
+    predictors = []
+    for s, x in enumerate(features):
+        z, _ = factors.posterior(s, x, seen)
+        predictors += [z @ factors.weight[s], x - z @ factors.loading[s].T]
     known, _ = factors(group)
-    design = torch.stack(private, dim=-1)[:, -last:].flatten(0, 1).transpose(0, 1)
+    design = torch.stack(predictors, dim=-1)[:, -last:].flatten(0, 1).transpose(0, 1)
     target, offset = (part[:, -last:].flatten(0, 1).T for part in (group.counts, known))
+    precision = PAST_RIDGE * torch.eye(design.shape[-1])
     centre = torch.zeros(design.shape[-1])
-    weight = torch.zeros(len(design), design.shape[-1])
+    weight = centre
     for _ in range(3):
-        weight = centre + poisson_regression(design, target, offset + design @ centre, HISTORY_RIDGE)
+        weight, _ = poisson_regression(design, target, offset, Prior(centre, precision))
         centre = weight.mean(0)
-    factors.history.copy_(weight.T)
+    factors.gain.copy_(weight[:, 0::2].T)
+    factors.history.copy_(weight[:, 1::2].T)
