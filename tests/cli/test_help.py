@@ -95,3 +95,22 @@ def test_a_reader_who_has_seen_enough_is_no_error():
     )
     assert done.stdout == "{\n"
     assert done.stderr == ""
+
+
+def test_a_process_leaves_cores_free_unless_the_user_says_otherwise():
+    show = "import os; from spikeglot.cli import main; main(); print(os.environ['OMP_NUM_THREADS'])"
+    for given, expected in (
+        ({}, str(max(1, min(4, len(os.sched_getaffinity(0)) // 2)))),
+        ({"OMP_NUM_THREADS": "7"}, "7"),
+    ):
+        environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+        done = subprocess.run(
+            [sys.executable, "-c", show], capture_output=True, text=True, timeout=60, env=environment | given
+        )
+        assert done.stdout.splitlines()[-1] == expected
+
+
+def test_main_inside_another_program_leaves_its_environment_alone(shell, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    shell("--version")
+    assert "OMP_NUM_THREADS" not in os.environ

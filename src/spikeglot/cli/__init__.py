@@ -27,7 +27,10 @@ EXIT_INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit status: 0, 1 for an error, 2 for wrong usage, 130 when interrupted."""
-    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        leave_cores_free()
+        argv = sys.argv[1:]
+    argv = list(argv)
     if not argv or argv[0] in ("-h", "--help", "help"):
         sys.stdout.write(USAGE)
         return 0 if argv else EXIT_USAGE
@@ -37,6 +40,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"spikeglot {__version__}\n")
         return 0
     return _run(argv[0], argv[1:])
+
+
+def leave_cores_free() -> None:
+    """Let numpy and torch, which are not loaded yet, use half of the cores (4 at most), and sleep while they wait.
+
+    On all cores, threads that spin until a core is free make small matrices 30 times slower as soon as anything
+    else runs on the machine. What the user has set stays.
+    """
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, min(4, n_cores // 2))))
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _run(verb: str, flags: list[str]) -> int:

@@ -38,7 +38,7 @@ class SimulationSettings(Settings):
 
     n_subjects: int = Field(default=4, ge=1)
     """Animals, one session each."""
-    n_trials: int = Field(default=400, ge=1)
+    n_trials: int = Field(default=300, ge=1)
     """Trials per session, about 2.4 s each."""
     regions: tuple[str, ...] = Field(default=("TH", "VISp", "CA1", "MOs"), min_length=1)
     """Regions, each fed by the first and by the one before it; every second animal lacks one of them."""
