@@ -58,7 +58,7 @@ class SimulationSettings(Settings):
     """Standard deviation of a unit's log-rate that comes from the gain of the session."""
     drift_sd: float = Field(default=0.3, ge=0)
     """Standard deviation of a unit's log-rate that comes from the slow drift of the session."""
-    shared: float = Field(default=0.96, ge=0, lt=1)
+    shared: float = Field(default=0.98, ge=0, lt=1)
     """About the share c of the variance of a fed region that comes from the regions that feed it."""
 
     @model_validator(mode="after")
