@@ -97,20 +97,23 @@ def test_a_reader_who_has_seen_enough_is_no_error():
     assert done.stderr == ""
 
 
-def test_a_process_leaves_cores_free_unless_the_user_says_otherwise():
-    show = "import os; from spikeglot.cli import main; main(); print(os.environ['OMP_NUM_THREADS'])"
+def test_threads_of_a_process_share_cores_unless_the_user_says_otherwise():
+    names = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    show = f"import os; from spikeglot.cli import main; main(); print(*(os.environ.get(n) for n in {names!r}))"
+    half = str(max(1, len(os.sched_getaffinity(0)) // 2))
     for given, expected in (
-        ({}, str(max(1, min(4, len(os.sched_getaffinity(0)) // 2)))),
-        ({"OMP_NUM_THREADS": "7"}, "7"),
+        ({}, ["PASSIVE", "None", half]),
+        ({"OMP_NUM_THREADS": "7"}, ["PASSIVE", "7", "7"]),
+        ({"OPENBLAS_NUM_THREADS": "3", "OMP_WAIT_POLICY": "ACTIVE"}, ["ACTIVE", "None", "3"]),
     ):
-        environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+        environment = {name: value for name, value in os.environ.items() if name not in names}
         done = subprocess.run(
             [sys.executable, "-c", show], capture_output=True, text=True, timeout=60, env=environment | given
         )
-        assert done.stdout.splitlines()[-1] == expected
+        assert done.stdout.splitlines()[-1].split() == expected
 
 
 def test_main_inside_another_program_leaves_its_environment_alone(shell, monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     shell("--version")
-    assert "OMP_NUM_THREADS" not in os.environ
+    assert "OMP_WAIT_POLICY" not in os.environ

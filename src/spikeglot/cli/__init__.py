@@ -28,7 +28,7 @@ EXIT_INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit status: 0, 1 for an error, 2 for wrong usage, 130 when interrupted."""
     if argv is None:
-        leave_cores_free()
+        share_cores()
         argv = sys.argv[1:]
     argv = list(argv)
     if not argv or argv[0] in ("-h", "--help", "help"):
@@ -42,15 +42,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _run(argv[0], argv[1:])
 
 
-def leave_cores_free() -> None:
-    """Let numpy and torch, which are not loaded yet, use half of the cores (4 at most), and sleep while they wait.
+def share_cores() -> None:
+    """Let the threads of numpy and torch, which are not loaded yet, sleep while they wait for one another.
 
-    On all cores, threads that spin until a core is free make small matrices 30 times slower as soon as anything
-    else runs on the machine. What the user has set stays.
+    By default they spin, and that makes small matrices 30 times slower as soon as anything else runs on the machine.
+    OpenBLAS spins whatever one asks for, so it gets half of the cores. What the user has set stays.
     """
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, min(4, n_cores // 2))))
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", str(max(1, n_cores // 2))))
 
 
 def _run(verb: str, flags: list[str]) -> int:
