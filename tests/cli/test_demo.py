@@ -26,7 +26,7 @@ def check_demo(folder):
     scores = read_scores(folder / "scores.csv")
     models = list(dict.fromkeys(scores["model"]))
     assert models[:2] == ["mtm", "oracle"]
-    assert {"mean-rate", "psth", "smoothed-counts", "reduced-rank"} <= set(models)
+    assert {"mean-rate", "psth"} <= set(models)
     assert set(scores["task"]) == {"co-smoothing", "inter-region", "intra-region", "forward"}
     return scores
 
