@@ -253,11 +253,9 @@ def load_recipe(name_or_path: str | Path, **overrides: Any) -> Recipe:
     elif str(name_or_path) in embedded_recipes():
         content = (files("spikeglot") / "recipes" / f"{name_or_path}.toml").read_bytes()
     else:
-        known = embedded_recipes()
-        raise SettingsError(
-            f"There is no recipe '{name_or_path}'.{did_you_mean(str(name_or_path), known)} "
-            f"Give a .toml file or one of: {', '.join(known)}."
-        )
+        suggestion = did_you_mean(str(name_or_path), embedded_recipes())
+        names = ", ".join(embedded_recipes())
+        raise SettingsError(f"There is no recipe '{name_or_path}'.{suggestion} Give a .toml file or one of: {names}.")
     try:
         values = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
