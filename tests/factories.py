@@ -140,7 +140,7 @@ def two_sessions() -> tuple[Counts, ...]:
 
 
 def train_run(folder: Path, recipe: Recipe, *, resume: bool = False, listen: Listener = silent) -> bool:
-    """Train on `two_sessions` as `spikeglot.api.pretrain` does; return False if it was interrupted."""
+    """Train on `two_sessions` as `spikeglot.pretrain` does; return False if it was interrupted."""
     run = RunFolder(folder, resume)
     prepared = {c.session_id: Prepared(c, split_trials(c.n_trials, recipe.split)) for c in two_sessions()}
     parts = [

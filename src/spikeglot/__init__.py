@@ -24,15 +24,18 @@ _HOME = {
     "Recipe": "spikeglot.settings",
     "load_recipe": "spikeglot.settings",
     "SpikeglotError": "spikeglot.errors",
-    "pretrain": "spikeglot.api",
-    "evaluate": "spikeglot.api",
-    "load_run": "spikeglot.api",
-    "draw_raster": "spikeglot.api",
+    "pretrain": "spikeglot.api.pretrain",
+    "evaluate": "spikeglot.api.evaluate",
+    "load_run": "spikeglot.api.common",
+    "draw_raster": "spikeglot.api.raster",
     "write_scores": "spikeglot.evaluation.scores",
 }
 
 if TYPE_CHECKING:
-    from spikeglot.api import draw_raster, evaluate, load_run, pretrain
+    from spikeglot.api.common import load_run
+    from spikeglot.api.evaluate import evaluate
+    from spikeglot.api.pretrain import pretrain
+    from spikeglot.api.raster import draw_raster
     from spikeglot.data.session import Session
     from spikeglot.data.sessions import Sessions, load_sessions
     from spikeglot.data.simulate import simulate_sessions

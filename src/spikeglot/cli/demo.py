@@ -14,14 +14,15 @@ from spikeglot.errors import CheckpointError
 from spikeglot.settings import load_recipe
 from spikeglot.viz.show import sessions_table
 
-
 QUICK_BASELINES = ("mean-rate", "psth", "drift")
 """The baselines that take no time; `spikeglot evaluate` scores all of them."""
 
 
 def run(arguments: Demo, output: Output) -> None:
     """Simulate, pretrain, evaluate, draw."""
-    from spikeglot.api import draw_raster, evaluate, pretrain
+    from spikeglot.api.evaluate import evaluate
+    from spikeglot.api.pretrain import pretrain
+    from spikeglot.api.raster import draw_raster
     from spikeglot.evaluation.scores import write_scores
 
     out = arguments.out

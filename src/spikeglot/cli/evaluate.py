@@ -17,7 +17,9 @@ from spikeglot.settings import WindowSettings
 
 def run(arguments: Evaluate, output: Output) -> None:
     """Score, write the table, print its summary."""
-    from spikeglot.api import draw_raster, evaluate, load_run
+    from spikeglot.api.common import load_run
+    from spikeglot.api.evaluate import evaluate
+    from spikeglot.api.raster import draw_raster
     from spikeglot.evaluation.scores import check_scores_path, write_scores
 
     check_scores_path(arguments.out)

@@ -12,7 +12,8 @@ from spikeglot.cli.progress import ProgressBars
 
 def run(arguments: Pretrain, output: Output) -> None:
     """Read the data, train, and say what was written."""
-    from spikeglot.api import check_out, pretrain
+    from spikeglot.api.common import check_out
+    from spikeglot.api.pretrain import pretrain
 
     check_writable(arguments.out)
     check_out(arguments.out, arguments.resume)

@@ -1,0 +1,85 @@
+"""Pretrain one model on all sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from spikeglot.api.common import check_same_sessions, part_tensors, prepare_all
+from spikeglot.checkpoint import Checkpoint, SessionCard, build_model, load_checkpoint
+from spikeglot.data.prepare import Prepared
+from spikeglot.data.session import Session
+from spikeglot.errors import CheckpointError
+from spikeglot.events import Event, Listener, silent
+from spikeglot.settings import Recipe, load_recipe
+from spikeglot.training.log import CsvLog
+from spikeglot.training.loop import train
+from spikeglot.training.run_folder import RunFolder
+from spikeglot.training.start import start_sessions
+
+
+def pretrain(
+    sessions: Iterable[Session],
+    *,
+    out: str | Path,
+    recipe: Recipe | str = "mtm-ndt1",
+    resume: bool = False,
+    listen: Listener = silent,
+) -> Checkpoint:
+    """Train one model on all sessions by multi-task masking and return the best checkpoint.
+
+    Parameters
+    ----------
+    sessions:
+        What to train on, for instance ``load_sessions("data/")``.
+    out:
+        Folder of the run: checkpoints ``best`` and ``last``, ``log.csv``.
+    recipe:
+        All settings; a `Recipe`, the name of an embedded one, or a TOML file.
+    resume:
+        Go on with the run in ``out``; the result equals an uninterrupted run bit for bit.
+    listen:
+        Called with every event (`spikeglot.events`).
+
+    Raises
+    ------
+    SpikeglotError
+        Data, settings or the folder cannot be used; the message names every session with a problem.
+    KeyboardInterrupt
+        The run was interrupted; ``last`` holds the state.
+    """
+    recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
+    run = RunFolder(Path(out), resume)
+    checkpoint, position = run.load_last(recipe) if resume else (None, None)
+    prepared = prepare_all(sessions, recipe)
+    if checkpoint is not None:
+        prepared = _as_started(checkpoint, prepared, f"'{out}'")
+    cards = {name: SessionCard.of(one) for name, one in prepared.items()}
+    train_sessions = {name: part_tensors(one, "train") for name, one in prepared.items()}
+    val_sessions = {name: part_tensors(one, "val") for name, one in prepared.items()}
+    if checkpoint is None:
+        model = build_model(recipe, {name: one.counts.n_units for name, one in prepared.items()})
+        checkpoint = Checkpoint(model, recipe, cards)
+        start_sessions(model, train_sessions, listen)
+
+    with CsvLog(run.log_path, keep_until=position.step if position else 0) as log:
+
+        def tell(event: Event) -> None:
+            log(event)
+            listen(event)
+
+        finished = train(checkpoint, train_sessions, val_sessions, run, tell, position)
+    if not finished:
+        raise KeyboardInterrupt
+    return load_checkpoint(run.path / "best")
+
+
+def _as_started(checkpoint: Checkpoint, prepared: dict[str, Prepared], where: str) -> dict[str, Prepared]:
+    """Return the sessions in the order in which a run was started with them; the batches depend on it."""
+    check_same_sessions(checkpoint, prepared, where)
+    missing = [name for name in checkpoint.sessions if name not in prepared]
+    if missing:
+        raise CheckpointError(
+            f"The run in {where} was started with more sessions: {', '.join(missing)}. Resume with the same data."
+        )
+    return {name: prepared[name] for name in checkpoint.sessions}
