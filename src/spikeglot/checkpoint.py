@@ -88,7 +88,7 @@ def load_checkpoint(folder: Path, device: str | torch.device = "cpu") -> Checkpo
             f"{config.get('spikeglot', 'unknown')}); this spikeglot reads format {FORMAT}. "
             "Use the version that wrote it, or pretrain again."
         )
-    recipe = make_recipe(config.get("recipe"), where=f"recipe of the checkpoint '{folder}'")
+    recipe = make_recipe(config.get("recipe", {}), where=f"recipe of the checkpoint '{folder}'")
     cards = read_json(folder / "sessions.json", lambda cards: [SessionCard(**_tuples(card)) for card in cards])
     model = build_model(recipe, {card.session_id: len(card.unit_ids) for card in cards})
     try:

@@ -35,6 +35,8 @@ class Factors(nn.Module):
     Shapes: S time scales (the window mean first), K factors each, N units, T bins, W cosines.
     """
 
+    span_s: Tensor
+
     def __init__(self, n_units: int, n_bins: int, n_factors: int, smooth_bins: tuple[float, ...], n_waves: int) -> None:
         super().__init__()
         n_scales = 1 + len(smooth_bins)

@@ -17,6 +17,8 @@ class Stitcher(nn.Module):
     sqrt(mean), hidden ones as 0, that is, as the mean; and the readout adds to the mean log-rate or to the factors'.
     """
 
+    mean_count: Tensor
+
     def __init__(self, n_units: int, n_bins: int, bin_size_s: float, settings: ModelSettings) -> None:
         super().__init__()
         self.start = settings.start

@@ -189,6 +189,7 @@ def poisson_regression(
     predictor, predictor) is that of the Laplace approximation.
     """
     weight = prior.mean.expand(len(design), -1) if start is None else start
+    curvature = prior.precision.expand(len(design), -1, -1)
     for _ in range(NEWTON_STEPS):
         rate = (offset + (design @ weight[:, :, None])[..., 0]).clamp_max(cap).exp()
         slope = ((target - rate)[:, None] @ design)[:, 0] - (weight - prior.mean) @ prior.precision
