@@ -24,7 +24,7 @@ from spikeglot.settings import Recipe, make_recipe
 from spikeglot.training.log import CsvLog
 from spikeglot.training.loop import train
 from spikeglot.training.run_folder import RunFolder
-from spikeglot.training.start import start_sessions
+from spikeglot.training.start import start_model
 
 torch.set_num_threads(1)
 
@@ -100,7 +100,7 @@ def make_model(recipe: Recipe, sessions: Mapping[str, SessionTensors], seed: int
     """Return a model that starts from ``sessions``; ``loud`` draws readouts and tokens that have a say."""
     torch.manual_seed(seed)
     model = build_model(recipe, {name: session.counts.shape[2] for name, session in sessions.items()})
-    start_sessions(model, sessions, silent)
+    start_model(model, sessions, recipe.mask.schemes, silent)
     if loud:
         with torch.no_grad():
             for name in sessions:
@@ -108,7 +108,7 @@ def make_model(recipe: Recipe, sessions: Mapping[str, SessionTensors], seed: int
                 stitcher.readout.weight.normal_(std=0.3)
                 stitcher.token.normal_()
                 if stitcher.factors is not None:
-                    stitcher.factors.history.normal_(std=0.3)
+                    stitcher.factors.past_private.normal_(std=0.3)
     return model.eval()
 
 

@@ -88,7 +88,7 @@ def test_the_files_are_json_and_safetensors(written):
     _, folder = written
     assert {file.name for file in folder.iterdir()} == {"config.json", "sessions.json", "model.safetensors"}
     config = json.loads((folder / "config.json").read_text())
-    assert config["format"] == FORMAT == 1
+    assert config["format"] == FORMAT == 2
     assert config["spikeglot"] == __version__
     cards = json.loads((folder / "sessions.json").read_text())
     assert [card["session_id"] for card in cards] == ["a.1", "b/2"]
@@ -103,8 +103,8 @@ def edit_json(path, change):
 
 
 def test_another_format_is_refused_by_number(copy):
-    edit_json(copy / "config.json", lambda config: config.update(format=2, spikeglot="9.9"))
-    with pytest.raises(CheckpointError, match=r"format 2 \(written by spikeglot 9.9\); this spikeglot reads format 1"):
+    edit_json(copy / "config.json", lambda config: config.update(format=1, spikeglot="9.9"))
+    with pytest.raises(CheckpointError, match=r"format 1 \(written by spikeglot 9.9\); this spikeglot reads format 2"):
         load_checkpoint(copy)
 
 
@@ -135,8 +135,8 @@ def test_a_truncated_file_is_refused(copy, name, share):
     [
         ("config.json", "[]"),
         ("config.json", "3"),
-        ("config.json", '{"format": 1}'),
-        ("config.json", '{"format": 1, "recipe": {"sed": 1}}'),
+        ("config.json", '{"format": 2}'),
+        ("config.json", '{"format": 2, "recipe": {"sed": 1}}'),
         ("sessions.json", "{}"),
         ("sessions.json", '[{"session_id": "a.1"}]'),
         ("sessions.json", "[3]"),

@@ -21,7 +21,7 @@ from spikeglot.randomness import seeded
 from spikeglot.settings import Recipe, make_recipe
 
 T = TypeVar("T")
-FORMAT = 1
+FORMAT = 2
 """Number of the layout of the folder; another number is refused."""
 
 

@@ -148,14 +148,22 @@ class FactorSettings(Settings):
     """Factors per time scale (fewer where a session has few units)."""
     timescales_s: tuple[Annotated[float, Field(gt=0)], ...] = (0.03,)
     """Widths (s.d. of a Gaussian) of the smoothed counts, slow to fast, below the window mean."""
+    prior_trials: float = Field(default=20.0, ge=0)
+    """Trials' worth of uncorrelated units that the covariance of window means is shrunk with."""
+    prior_bins: float = Field(default=200.0, ge=0)
+    """The same for the faster time scales, in bins."""
     ridge: float = Field(default=60.0, gt=0)
-    """Precision that the prior on the weights from factors to log-rates starts from; it is learned."""
+    """Precision of the prior on the weights from factors to log-rates; it is learned from there."""
     drift_waves: int = Field(default=12, ge=0)
     """Cosines over the session that carry a unit's slow drift; 0 switches drift off."""
-    drift_ridge: float = Field(default=5.0, gt=0)
+    drift_ridge: float = Field(default=20.0, gt=0)
     """Precision of the prior on the slowest cosine; it grows with the square of the frequency."""
-    psth_ridge: float = Field(default=20.0, gt=0)
-    """Trials' worth of flat rate that the trial average is shrunk with."""
+    psth_resolution_s: float = Field(default=0.06, gt=0)
+    """The trial average is carried by cosines over the window down to about this half-period, in seconds."""
+    psth_ridge: float = Field(default=10.0, gt=0)
+    """Precision of the prior on the slowest of these cosines; it grows with frequency."""
+    past_ridge: float = Field(default=2e5, gt=0)
+    """Precision, times the number of trials, of the prior on what a unit's own past adds."""
 
 
 class ModelSettings(Settings):

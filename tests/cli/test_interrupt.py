@@ -71,7 +71,7 @@ def test_before_the_first_step_nothing_is_left(shell, command, tmp_path, monkeyp
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("spikeglot.api.pretrain.start_sessions", interrupted)
+    monkeypatch.setattr("spikeglot.api.pretrain.start_model", interrupted)
     said = shell(*command, tmp_path / "run")
     assert said.status == 130
     assert said.err.splitlines()[-1] == ("interrupted. Nothing was trained yet; start again with the same command.")

@@ -21,7 +21,9 @@ def factors():
     factors = Factors(N_UNITS, N_BINS, K, smooth_bins=(1.5,), n_waves=2)
     with torch.no_grad():
         factors.log_mean.copy_(torch.randn(N_UNITS) - 1)
-        for name in ("psth", "drift", "center", "loading", "log_private", "intercept", "weight", "gain", "history"):
+        for name in ("psth", "drift", "center", "loading", "log_private", "intercept", "weight"):
+            getattr(factors, name).normal_(std=0.4)
+        for name in ("past_intercept", "past_weight", "past_private"):
             getattr(factors, name).normal_(std=0.4)
         factors.scale.uniform_(0.5, 2)
         factors.span_s.copy_(torch.tensor([10.0, 50.0]))

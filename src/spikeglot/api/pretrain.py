@@ -15,7 +15,7 @@ from spikeglot.settings import Recipe, load_recipe
 from spikeglot.training.log import CsvLog
 from spikeglot.training.loop import train
 from spikeglot.training.run_folder import RunFolder
-from spikeglot.training.start import start_sessions
+from spikeglot.training.start import start_model
 
 
 def pretrain(
@@ -60,7 +60,7 @@ def pretrain(
     if checkpoint is None:
         model = build_model(recipe, {name: one.counts.n_units for name, one in prepared.items()})
         checkpoint = Checkpoint(model, recipe, cards)
-        start_sessions(model, train_sessions, listen)
+        start_model(model, train_sessions, recipe.mask.schemes, listen)
 
     with CsvLog(run.log_path, keep_until=position.step if position else 0) as log:
 

@@ -10,7 +10,7 @@ and their posterior covariance S = (I + L_v' psi_v^-1 L_v)^-1. A unit with weigh
     E[exp(b + w'f)] = exp(b + w'z + w'S w / 2)
 
 so that one set of weights serves every mask: one unit hidden, a region hidden, all but one region hidden, the end of
-the window hidden. It is fitted by `spikeglot.training.factor_start`; the transformer learns what remains. (Factor
+the window hidden. It is fitted by `spikeglot.training.closed_form`; the transformer learns what remains. (Factor
 analysis: Everitt 1984; for spikes: Yu et al. 2009, J Neurophysiol 102:614.)
 """
 
@@ -52,8 +52,9 @@ class Factors(nn.Module):
         self.log_private = nn.Parameter(torch.zeros(n_scales, n_units))
         self.intercept = nn.Parameter(torch.zeros(n_units))
         self.weight = nn.Parameter(torch.zeros(n_scales, n_factors, n_units))
-        self.gain = nn.Parameter(torch.zeros(n_scales, n_units))
-        self.history = nn.Parameter(torch.zeros(n_scales, n_units))
+        self.past_intercept = nn.Parameter(torch.zeros(n_units))
+        self.past_weight = nn.Parameter(torch.zeros(n_scales, n_factors, n_units))
+        self.past_private = nn.Parameter(torch.zeros(n_scales, n_units))
 
     @property
     def n_latent(self) -> int:
@@ -66,15 +67,15 @@ class Factors(nn.Module):
         features = self.features(group.counts, visible, group.mask.causal)
         seen = visible.amax(1)
         log_rate = self.baseline(group.start_s) + self.intercept
+        # a unit that is seen in other bins has a past of its own
+        past = self.past_intercept
         latent = []
         for s, x in enumerate(features):
             z, covariance = self.posterior(s, x, seen)
-            shared = z @ self.weight[s]
-            private = x - z @ self.loading[s].T
-            log_rate = log_rate + shared + unsure(covariance, self.weight[s])[:, None]
-            # a unit that is seen in other bins has a past of its own
-            log_rate = log_rate + (shared * self.gain[s] + private * self.history[s]) * seen[:, None]
+            log_rate = log_rate + z @ self.weight[s] + unsure(covariance, self.weight[s])[:, None]
+            past = past + z @ self.past_weight[s] + (x - z @ self.loading[s].T) * self.past_private[s]
             latent.append(z)
+        log_rate = log_rate + past * seen[:, None]
         return log_rate.clamp_max(MAX_LOG_RATE), torch.cat(latent, dim=-1)
 
     def baseline(self, start_s: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from spikeglot.errors import CheckpointError, did_you_mean
 from spikeglot.masking.mask import PROMPTS
 from spikeglot.models.layers import Layer, allowed_pairs, rotary_angles, scale_like_tfixup
 from spikeglot.models.stitcher import Stitcher
+from spikeglot.models.unit_prior import UnitPrior
 from spikeglot.settings import ModelSettings
 
 
@@ -35,6 +36,8 @@ class MtM(nn.Module):
         self.stitchers = nn.ModuleDict(
             {_key(name): Stitcher(n, n_bins, bin_size_s, settings) for name, n in n_units.items()}
         )
+        starts_from_factors = settings.start == "factors"
+        self.unit_prior = UnitPrior(settings.factors, n_bins, bin_size_s) if starts_from_factors else None
         self.embed = nn.Sequential(
             nn.Linear(settings.stitch_width, 2 * settings.stitch_width),
             nn.Softsign(),

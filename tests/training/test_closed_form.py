@@ -10,20 +10,15 @@ from scipy.stats import multivariate_normal
 from sklearn.decomposition import FactorAnalysis
 from sklearn.linear_model import PoissonRegressor
 
-from spikeglot.batch import Group
+from spikeglot.batch import Group, SessionTensors
 from spikeglot.masking.mask import unmasked
 from spikeglot.models.factors import Factors, cosines
+from spikeglot.models.unit_prior import UnitPrior
 from spikeglot.settings import FactorSettings
-from spikeglot.training.factor_start import (
-    Prior,
-    factor_analysis,
-    fit_drift,
-    fit_factors,
-    fit_psth,
-    learn_prior,
-    leave_one_out,
-    poisson_regression,
-)
+from spikeglot.training.closed_form.analysis import factor_analysis
+from spikeglot.training.closed_form.fit import fit_factors, learn_unit_prior
+from spikeglot.training.closed_form.poisson import Prior, learn_prior, poisson_regression
+from spikeglot.training.closed_form.weights import course, leave_one_out
 
 
 def gaussian_samples(n=3000, n_units=12, k=3, seed=0):
@@ -116,7 +111,7 @@ def test_the_prior_is_learned_from_the_weights_of_many_units():
     noise = 0.05 * np.eye(3)
     seen = rng.multivariate_normal(mean, covariance, 20_000)
     shrunk = torch.tensor(seen, dtype=torch.float32)
-    prior = learn_prior(shrunk, 20_000 * torch.tensor(noise, dtype=torch.float32), ridge=1.0)
+    prior = learn_prior(shrunk, 20_000 * torch.tensor(noise, dtype=torch.float32), plain(3, 1.0))
     np.testing.assert_allclose(prior.mean[1:].numpy(), mean[1:], atol=0.02)
     np.testing.assert_allclose(
         torch.linalg.inv(prior.precision)[1:, 1:].numpy(), (covariance + noise)[1:, 1:], atol=0.02
@@ -152,45 +147,103 @@ def test_poisson_regression_survives_units_without_a_spike_and_start_values_far_
     assert torch.isfinite(poisson_regression(design, 50 * target, offset - 4, plain(5, 0.5))[0]).all()
 
 
+def fitted(counts, settings=None, n_factors=None, schemes=("neuron", "causal"), start_s=None):
+    """Fit counts (trial, time, unit) and return factors, window starts and what was found."""
+    settings = settings or FactorSettings(n_factors=3, drift_waves=3)
+    n_factors = n_factors or settings.n_factors
+    smooth_bins = tuple(width / 0.02 for width in settings.timescales_s)
+    n_trials, n_bins, n_units = counts.shape
+    factors = Factors(n_units, n_bins, n_factors, smooth_bins, settings.drift_waves)
+    start_s = torch.arange(n_trials, dtype=torch.float64) if start_s is None else start_s
+    session = SessionTensors("a", counts, start_s, torch.zeros(n_units, dtype=torch.int64))
+    found = fit_factors(factors, session, UnitPrior(settings, n_bins, 0.02), settings, schemes)
+    return factors, start_s, found
+
+
 def test_the_psth_is_found_and_shrunk():
-    bins = torch.arange(40)
-    truth = 0.6 * torch.sin(2 * math.pi * bins / 40)[:, None] * torch.tensor([1.0, -1.0, 0.0])
-    rate = 0.5 * truth.exp()
-    counts = torch.poisson(rate.expand(2000, -1, -1), generator=torch.Generator().manual_seed(0))
-    mean = counts.mean((0, 1))
-    found = fit_psth(counts, mean, ridge=20.0)
-    expected = (rate / rate.mean(0)).log()
-    assert (found - expected).abs().max() < 0.12
-    assert (found - expected).pow(2).mean().sqrt() < 0.05
-    assert fit_psth(counts[:20], mean, ridge=1e6).abs().max() < 0.01
+    bins = (torch.arange(40) + 0.5) / 40
+    truth = 0.6 * torch.cos(2 * math.pi * bins)[:, None] * torch.tensor([1.0, -1.0, 0.0])
+    counts = torch.poisson((truth - 1).exp().expand(2000, -1, -1), generator=torch.Generator().manual_seed(0))
+    found = fitted(counts, FactorSettings(n_factors=1, drift_waves=0))[0].psth
+    assert (found - truth).abs().max() < 0.12
+    assert (found - truth).pow(2).mean().sqrt() < 0.05
+    held = FactorSettings(n_factors=1, drift_waves=0, psth_ridge=1e6)
+    assert fitted(counts[:20], held)[0].psth.abs().max() < 0.02
 
 
 def test_the_drift_is_found():
     start_s = torch.linspace(0, 3000, 600, dtype=torch.float64)
     waves = cosines(start_s, torch.tensor([0.0, 3000.0], dtype=torch.float64), 4)
-    weight = torch.tensor([[0.4, 0.0], [0.0, 0.0], [-0.3, 0.0], [0.0, 0.0]])
-    log_mean = torch.tensor([-1.0, -2.0])
+    weight = torch.tensor([[0.4, 0.0, 0.0], [0.0, 0.0, 0.0], [-0.3, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    log_mean = torch.tensor([-1.0, -2.0, -1.5])
     rate = (log_mean + waves @ weight).exp()
     counts = torch.poisson(rate[:, None].expand(-1, 20, -1), generator=torch.Generator().manual_seed(0))
-    found_mean, found = fit_drift(counts, waves, ridge=5.0)
-    assert (found_mean - log_mean).abs().max() < 0.06
-    assert (found - weight).abs().max() < 0.06
+    settings = FactorSettings(n_factors=1, drift_waves=4, drift_ridge=5.0)
+    factors, _, _ = fitted(counts, settings, n_factors=1, start_s=start_s)
+    assert (factors.drift - weight).abs().max() < 0.08
+    assert (factors.log_mean + factors.intercept - log_mean).abs().max() < 0.1
 
 
 def test_no_waves_leave_the_mean_rate():
     counts = torch.poisson(torch.full((200, 10, 3), 0.4), generator=torch.Generator().manual_seed(0))
-    log_mean, drift = fit_drift(counts, torch.zeros(200, 0), ridge=5.0)
-    assert drift.shape == (0, 3)
-    torch.testing.assert_close(log_mean, counts.mean((0, 1)).log(), atol=1e-3, rtol=1e-3)
+    factors, _, _ = fitted(counts, FactorSettings(n_factors=1, drift_waves=0), n_factors=1)
+    assert factors.drift.shape == (0, 3)
+    rate = factors.baseline(torch.zeros(1, dtype=torch.float64)) + factors.intercept
+    torch.testing.assert_close(rate.mean(1)[0], counts.mean((0, 1)).log(), atol=0.05, rtol=0)
 
 
-def fitted(counts, settings=None, n_factors=3):
-    settings = settings or FactorSettings(n_factors=n_factors, drift_waves=3)
-    smooth_bins = tuple(width / 0.02 for width in settings.timescales_s)
-    factors = Factors(counts.shape[2], counts.shape[1], n_factors, smooth_bins, settings.drift_waves)
-    start_s = torch.arange(len(counts), dtype=torch.float64)
-    fit_factors(factors, "a", counts, start_s, settings)
-    return factors, start_s
+def test_cosines_of_the_window_are_orthogonal():
+    waves = course(40, 7)
+    torch.testing.assert_close(waves.T @ waves / 40, torch.eye(7), atol=1e-5, rtol=0)
+
+
+def test_factors_come_in_an_order_and_with_a_sign():
+    loading, private = factor_analysis(gaussian_samples(), 3)
+    information = (loading.T / private) @ loading
+    torch.testing.assert_close(information, information.diagonal().diag(), atol=0.02, rtol=0)
+    assert (information.diagonal().diff() < 0).all()
+    assert (loading.sum(0) >= 0).all()
+
+
+def test_shrinking_leaves_uncorrelated_units_where_there_are_few_samples():
+    few = gaussian_samples(n=10)
+    loose = factor_analysis(few, 3)[0]
+    shrunk = factor_analysis(few, 3, shrunk_with=1000.0)[0]
+    assert shrunk.pow(2).sum() < 0.1 * loose.pow(2).sum()
+
+
+def test_a_model_that_never_hides_units_does_not_learn_to_predict_them():
+    """Units that fire alone: seen in the other bins they predict themselves, hidden they are predicted by nobody."""
+    rng = np.random.default_rng(0)
+    private = rng.normal(size=(300, 1, 8))
+    counts = torch.tensor(rng.poisson(np.exp(0.9 * private + np.zeros((1, 20, 1)) - 0.4)), dtype=torch.float32)
+    hidden_units = fitted(counts, schemes=("neuron",))[0]
+    hidden_bins = fitted(counts, schemes=("temporal",))[0]
+    alone, with_itself = (factors.weight.pow(2).sum((0, 1)).median() for factors in (hidden_units, hidden_bins))
+    assert with_itself > 5 * alone
+    assert hidden_units.past_private.abs().max() == 0
+    assert hidden_bins.past_private.abs().max() > 0
+
+
+def test_the_prior_of_a_unit_is_what_the_units_of_all_sessions_are_like():
+    """The mean and the spread over units of known drifts are found; predictors of larger sessions count too."""
+    start_s = torch.linspace(0, 3000, 400, dtype=torch.float64)
+    waves = cosines(start_s, torch.tensor([0.0, 3000.0], dtype=torch.float64), 3)
+    settings = FactorSettings(n_factors=3, drift_waves=3, drift_ridge=5.0)
+    prior, fits = UnitPrior(settings, 10, 0.02), []
+    for seed, n_factors in ((0, 3), (1, 2)):
+        rng = np.random.default_rng(seed)
+        weight = torch.tensor(rng.normal([0.5, 0.0, 0.0], [0.3, 0.02, 0.02], (60, 3)), dtype=torch.float32).T
+        rate = (waves @ weight - 0.5).exp()
+        counts = torch.poisson(rate[:, None].expand(-1, 10, -1), generator=torch.Generator().manual_seed(seed))
+        fits.append(fitted(counts, settings, n_factors, start_s=start_s)[2])
+    learn_unit_prior(prior, fits)
+    assert prior.n_units == 120
+    assert prior.mean[1].item() == pytest.approx(0.5, abs=0.15)
+    assert prior.precision[1].item() ** -0.5 == pytest.approx(0.3, rel=0.4)
+    assert prior.precision[2] > 5 * prior.precision[1]
+    assert prior.mean[0] == 0
+    assert prior.precision[0] == UnitPrior(settings, 10, 0.02).precision[0]
 
 
 @pytest.mark.parametrize(
@@ -204,7 +257,7 @@ def fitted(counts, settings=None, n_factors=3):
 )
 def test_any_scales_and_waves_fit(factories, settings):
     counts = torch.from_numpy(factories.shared_counts(50, 9))
-    factors, start_s = fitted(counts, settings)
+    factors, start_s, _ = fitted(counts, settings)
     log_rate, latent = factors(Group("a", counts.float(), start_s, unmasked(*counts.shape)))
     assert torch.isfinite(log_rate).all()
     assert latent.shape[-1] == 3 * (1 + len(settings.timescales_s))
@@ -221,7 +274,7 @@ def test_odd_counts_leave_finite_rates(factories, kind):
         counts = torch.ones_like(counts)
     else:
         counts[3, :, 2] = 255.0
-    factors, start_s = fitted(counts)
+    factors, start_s, _ = fitted(counts)
     for value in factors.state_dict().values():
         assert torch.isfinite(value).all()
     log_rate, _ = factors(Group("a", counts, start_s, unmasked(*counts.shape)))
@@ -232,7 +285,7 @@ def test_a_hidden_unit_is_predicted_better_than_by_its_mean(factories):
     """Held-out trials, each unit hidden in turn: the closed form alone finds the shared latents."""
     all_counts = torch.from_numpy(factories.shared_counts(400, 12, rate=1.0)).float()
     train, test = all_counts[:300], all_counts[300:]
-    factors, _ = fitted(train)
+    factors, _, _ = fitted(train)
     gains = []
     for unit in range(12):
         mask = unmasked(*test.shape)
@@ -252,7 +305,7 @@ def test_a_units_own_past_gets_weight_only_where_it_says_something():
     private = rng.normal(size=(400, 1, 12))
     with_past = torch.tensor(rng.poisson(np.exp(0.9 * private + np.zeros((1, 20, 1)) - 0.4)), dtype=torch.float32)
     without = torch.tensor(rng.poisson(0.8, size=(400, 20, 12)), dtype=torch.float32)
-    slow = fitted(with_past)[0].history[0]
-    none = fitted(without)[0].history[0]
+    slow = fitted(with_past)[0].past_private[0]
+    none = fitted(without)[0].past_private[0]
     assert slow.mean() > 5 * none.abs().mean()
     assert slow.mean() > 0.1
