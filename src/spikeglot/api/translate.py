@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from spikeglot.checkpoint import Checkpoint
 from spikeglot.data.choose_units import choose_units
 from spikeglot.data.counts import Counts
 from spikeglot.data.prepare import prepare_session
-from spikeglot.data.session import Session
+from spikeglot.data.session import UNKNOWN_REGION, Session
 from spikeglot.data.splits import Split
 from spikeglot.device import pick_device
 from spikeglot.errors import DataError, SettingsError, did_you_mean
@@ -26,8 +26,10 @@ from spikeglot.evaluation.baselines.drift import predict_drift
 from spikeglot.evaluation.exact import predict_questions
 from spikeglot.evaluation.scores import score_predictions
 from spikeglot.events import Listener, Progress, silent
-from spikeglot.masking.translation import translation
+from spikeglot.masking.tasks import Questions
+from spikeglot.masking.translation import from_nothing, translation
 from spikeglot.settings import TRANSLATE
+from spikeglot.viz.trial_average import plot_trial_average
 
 PARTS = ("test", "val", "train", "all")
 """The trials that can be asked for: a part of the run's split, or all."""
@@ -46,8 +48,8 @@ class Translation:
     source:
         The units that were given, one row each; index ``unit_id``, column ``region``.
     scores:
-        Score rows of the task "translate" (see `evaluate`) of the models "mtm", "ridge" (same source, same target),
-        "drift" (time alone) and, for simulated data, "oracle".
+        Score rows of the task "translate" (see `evaluate`) of the models "mtm", "mtm-blind" (sees nothing), "ridge"
+        (same source, same target), "drift" (time alone) and, for simulated data, "oracle".
     trials_of:
         Which part of the run's split the trials are.
     """
@@ -116,29 +118,38 @@ def translate(
     given, asked = _sides(one.counts, session, source, target)
     index = np.arange(one.counts.n_trials) if trials == "all" else getattr(one.split, trials)
     shown, wanted = (torch.from_numpy(np.isin(np.arange(one.counts.n_units), units)) for units in (given, asked))
-    questions = translation(shown, wanted, prompt)
+    tensors = to_tensors(one.counts)
     checkpoint.model.to(pick_device(device))
     done = 0
 
     def tell(n_pairs: int) -> None:
         nonlocal done
         done += n_pairs
-        listen(Progress("evaluate", done, len(index), f"{session.session_id} translate"))
+        listen(Progress("evaluate", done, 2 * len(index), f"{session.session_id} translate"))
 
-    log_rate = predict_questions(
-        checkpoint.model,
-        to_tensors(one.counts),
-        index,
-        questions,
-        prompted=checkpoint.recipe.mask.prompted,
-        memory_mb=memory_mb,
-        tell=tell,
-    )[:, :, asked]
+    def predict(asked_for: Questions) -> np.ndarray:
+        return predict_questions(
+            checkpoint.model,
+            tensors,
+            index,
+            asked_for,
+            prompted=checkpoint.recipe.mask.prompted,
+            memory_mb=memory_mb,
+            tell=tell,
+        )[:, :, asked]
+
+    log_rate = predict(translation(shown, wanted, prompt))
     return Translation(
         log_rate=log_rate,
         counts=one.counts.take_units(asked).take_trials(index),
         source=one.counts.units.iloc[given],
-        scores=_scores(log_rate, one.counts, replace(one.split, test=index), given, asked),
+        scores=_scores(
+            {"mtm": log_rate, "mtm-blind": predict(from_nothing(one.counts.n_units, prompt))},
+            one.counts,
+            replace(one.split, test=index),
+            given,
+            asked,
+        ),
         trials_of=trials,
     )
 
@@ -173,6 +184,42 @@ def write_translation(translation: Translation, path: str | Path) -> Path:
     return path
 
 
+def draw_translation(
+    translation: Translation, path: str | Path, *, by: str | None = None, sort: str = "region"
+) -> Path:
+    """Draw the trial averages of the target units, data beside prediction, as PNG.
+
+    ``by`` names a column of the trials table whose values are averaged apart; units are sorted by "region", "depth"
+    or "similarity" (see `spikeglot.viz.trial_average`).
+
+    Raises
+    ------
+    SpikeglotError
+        No such column, or too many different values in it; no depths; an order that is not known.
+    """
+    counts = translation.counts
+    return plot_trial_average(
+        counts.counts,
+        translation.log_rate,
+        counts.units,
+        path,
+        trials=counts.trials,
+        by=by,
+        sort=sort,
+        bin_size_s=counts.window.bin_size_s,
+        start_s=translation.bin_start_s[0],
+        align=counts.window.align or "",
+        title=f"{counts.session_id}: predicted from {_named(translation.source)}, {translation.trials_of} trials",
+    )
+
+
+def _named(units: pd.DataFrame, most: int = 6) -> str:
+    """How many units of which regions."""
+    regions = sorted(set(units["region"]) - {UNKNOWN_REGION})
+    names = ", ".join(regions[:most]) + (", ..." if len(regions) > most else "")
+    return f"{len(units)} units" + (f" ({names})" if names else "")
+
+
 def _sides(
     counts: Counts, session: Session, source: str | Sequence[str], target: str | Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -182,26 +229,26 @@ def _sides(
     if len(both):
         raise DataError(
             f"Source and target of session '{counts.session_id}' share {len(both)} units (first: "
-            f"'{counts.unit_ids[both[0]]}', region '{counts.regions[both[0]]}'), and no unit can be asked for what it is "
-            "given. Leave them out of one side; how well a region predicts itself is in the region matrix."
+            f"'{counts.unit_ids[both[0]]}', region '{counts.regions[both[0]]}'), and no unit can be asked for what "
+            "it is given. Leave them out of one side; how well a region predicts itself is in the region matrix."
         )
     return given, asked
 
 
-def _scores(log_rate: np.ndarray, counts: Counts, split: Split, given: np.ndarray, asked: np.ndarray) -> pd.DataFrame:
+def _scores(
+    of_model: Mapping[str, np.ndarray], counts: Counts, split: Split, given: np.ndarray, asked: np.ndarray
+) -> pd.DataFrame:
     """Score rows of the model and of what is known without it, on the trials ``split.test``."""
     targets = counts.take_units(asked)
     predictions = {
-        "mtm": log_rate,
+        **of_model,
         "ridge": ridge_between(counts, split, given, asked),
         "drift": predict_drift(counts, split)["co-smoothing"][:, :, asked],
     }
     if targets.rates is not None:
         predictions["oracle"] = np.log(np.maximum(targets.rates[split.test], 1e-9)).astype(np.float32)
-    return pd.concat(
-        [
-            score_predictions({TRANSLATE: predicted}, targets, split.train, split.test, model)
-            for model, predicted in predictions.items()
-        ],
-        ignore_index=True,
-    )
+    frames = [
+        score_predictions({TRANSLATE: predicted}, targets, split.train, split.test, model)
+        for model, predicted in predictions.items()
+    ]
+    return pd.concat(frames, ignore_index=True)

@@ -25,7 +25,7 @@ def choose_units(counts: Counts, session: Session, names: str | Sequence[str], w
     """
     names = [names] if isinstance(names, str) else [str(name) for name in names]
     if not names:
-        raise DataError(f"No {what} given. Name regions or units; {_regions_of(counts)}.")
+        raise DataError(f"No {what} given. Name regions or units. {_regions_of(counts)}")
     regions, unit_ids = counts.regions, np.asarray(counts.unit_ids, dtype=object)
     chosen = np.zeros(counts.n_units, dtype=bool)
     problems = []
@@ -47,12 +47,11 @@ def _absent(name: str, counts: Counts, session: Session, what: str) -> str:
     inside = session.units.index[session.units["region"] == name]
     if name != UNKNOWN_REGION and len(inside):
         reason, n = Counter(dropped.get(unit_id, "left out by the source") for unit_id in inside).most_common(1)[0]
-        return (
-            f"All {len(inside)} units of the {what} '{name}' in session '{counts.session_id}' were left out; "
-            f"{n} of them: {reason}."
+        return f"All {len(inside)} units of the {what} '{name}' in session '{counts.session_id}' were left out" + (
+            f": {reason}." if n == len(inside) else f", {n} of them because: {reason}."
         )
     meant = did_you_mean(name, [*_regions(counts), *counts.unit_ids])
-    hint = meant if meant.startswith(" Did") else f" {_regions_of(counts).capitalize()}."
+    hint = meant if meant.startswith(" Did") else f" {_regions_of(counts)}"
     return f"Session '{counts.session_id}' has no region or unit '{name}' to be the {what}.{hint}"
 
 
@@ -62,4 +61,4 @@ def _regions(counts: Counts) -> list[str]:
 
 def _regions_of(counts: Counts) -> str:
     regions = _regions(counts)
-    return f"its regions are {', '.join(regions)}" if regions else "its units have no regions"
+    return f"Its regions: {', '.join(regions)}." if regions else "Its units have no regions."

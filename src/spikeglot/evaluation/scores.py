@@ -141,15 +141,20 @@ def write_scores(frame: pd.DataFrame, path: str | Path) -> Path:
     SettingsError
         Another suffix.
     """
+    return write_table(_typed(frame), path)
+
+
+def write_table(frame: pd.DataFrame, path: str | Path) -> Path:
+    """Write any table as `write_scores` does."""
     path = Path(path)
     check_scores_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         if path.suffix == ".csv":
-            _typed(frame).to_csv(part, index=False)
+            frame.to_csv(part, index=False)
         else:
-            _typed(frame).to_parquet(part, index=False)
+            frame.to_parquet(part, index=False)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

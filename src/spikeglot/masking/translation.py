@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from spikeglot.errors import DataError, SettingsError, did_you_mean
@@ -26,8 +27,7 @@ def translation(source: Tensor, target: Tensor, prompt: str = "intra-region") ->
     SettingsError
         The prompt is not one of `TRANSLATION_PROMPTS`.
     """
-    if prompt not in TRANSLATION_PROMPTS:
-        raise SettingsError(f"There is no prompt '{prompt}'.{did_you_mean(prompt, TRANSLATION_PROMPTS)}")
+    _check_prompt(prompt)
     if not source.any() or not target.any():
         raise DataError("A translation needs at least one unit to predict from and one to predict.")
     if (source & target).any():
@@ -36,3 +36,21 @@ def translation(source: Tensor, target: Tensor, prompt: str = "intra-region") ->
             "is given. Leave them out of one side."
         )
     return Questions(TRANSLATE, source[None], target[None], prompt=prompt)
+
+
+def from_nothing(n_units: int, prompt: str = "intra-region") -> Questions:
+    """Return the question of all units from no count at all: what a model knows before it sees anything.
+
+    Raises
+    ------
+    SettingsError
+        The prompt is not one of `TRANSLATION_PROMPTS`.
+    """
+    _check_prompt(prompt)
+    nobody = torch.zeros((1, n_units), dtype=torch.bool)
+    return Questions(TRANSLATE, nobody, ~nobody, prompt=prompt)
+
+
+def _check_prompt(prompt: str) -> None:
+    if prompt not in TRANSLATION_PROMPTS:
+        raise SettingsError(f"There is no prompt '{prompt}'.{did_you_mean(prompt, TRANSLATION_PROMPTS)}")
