@@ -112,8 +112,9 @@ def _place(out: Path, is_file: bool, translation: Translation) -> Path:
 
 def _plain(translation: Translation, path: Path) -> dict[str, Any]:
     """A translation as values for --json."""
-    summary = translation.scores.query("aggregation != 'unit'")
+    scores = translation.scores
     columns = ["model", "metric", "null", "aggregation", "n_spikes", "value"]
+    summary = scores.loc[scores["aggregation"] != "unit", columns]
     return {
         "session_id": translation.counts.session_id,
         "rates": str(path),
@@ -121,7 +122,7 @@ def _plain(translation: Translation, path: Path) -> dict[str, Any]:
         "n_trials": translation.counts.n_trials,
         "n_source_units": len(translation.source),
         "n_target_units": translation.counts.n_units,
-        "scores": summary[columns].to_dict(orient="records"),
+        "scores": summary.to_dict(orient="records"),
     }
 
 

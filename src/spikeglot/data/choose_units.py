@@ -44,7 +44,7 @@ def _absent(name: str, counts: Counts, session: Session, what: str) -> str:
     dropped = {one.id: one.reason for one in counts.dropped if one.kind == "unit"}
     if name in dropped:
         return f"The {what} '{name}' is a unit of session '{counts.session_id}' that was left out: {dropped[name]}."
-    inside = session.units.index[session.units["region"] == name]
+    inside = session.units.index[session.units["region"].to_numpy() == name]
     if name != UNKNOWN_REGION and len(inside):
         reason, n = Counter(dropped.get(unit_id, "left out by the source") for unit_id in inside).most_common(1)[0]
         return f"All {len(inside)} units of the {what} '{name}' in session '{counts.session_id}' were left out" + (

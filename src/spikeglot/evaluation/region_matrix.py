@@ -115,7 +115,7 @@ def score_source(model: str, source: str, log_rate: np.ndarray, counts: Counts, 
                 {"target": target, "null": null, "aggregation": name, "value": found[name], **sizes}
                 for name in ("mean", "pooled")
             ]
-    return pd.DataFrame(rows).assign(
+    frame = pd.DataFrame(rows).assign(
         model=model,
         source=source,
         metric="bits_per_spike",
@@ -123,7 +123,8 @@ def score_source(model: str, source: str, log_rate: np.ndarray, counts: Counts, 
         subject_id=counts.subject_id,
         n_sessions=1,
         n_source_units=int((counts.regions == source).sum()),
-    )[list(COLUMNS)]
+    )
+    return frame.loc[:, list(COLUMNS)]
 
 
 def average_sessions(frame: pd.DataFrame) -> pd.DataFrame:
@@ -131,11 +132,11 @@ def average_sessions(frame: pd.DataFrame) -> pd.DataFrame:
 
     Values are averaged over the ``n_sessions`` sessions where the pair is defined; units and spikes are added up.
     """
-    if frame["session_id"].nunique() < 2:
+    if len(set(frame["session_id"])) < 2:
         return frame
     sums = dict.fromkeys(("n_source_units", "n_units", "n_units_left_out", "n_spikes"), "sum")
     rows = frame.groupby(KIND, sort=False).agg({**sums, "value": ["mean", "count"]}).reset_index()
-    rows.columns = [*KIND, *sums, "value", "n_sessions"]
+    rows = rows.set_axis([*KIND, *sums, "value", "n_sessions"], axis=1)
     subjects = frame["subject_id"].unique()
     rows = rows.assign(session_id="", subject_id=subjects[0] if len(subjects) == 1 else "")
-    return pd.concat([frame, rows[list(COLUMNS)]], ignore_index=True)
+    return pd.concat([frame, rows.loc[:, list(COLUMNS)]], ignore_index=True)

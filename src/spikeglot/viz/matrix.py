@@ -34,9 +34,9 @@ def plot_region_matrix(
 ) -> Path:
     """Draw bits per spike of every target from every source, and save the figure as PNG.
 
-    Panels: the model; ridge regression; the model less the model that sees nothing. Red is better than the unit's
-    mean rate (in the last panel: than seeing nothing), blue worse, grey not defined; all on one scale, whose middle
-    is 0. Cells on the diagonal, where each unit is predicted from the others of its region, are framed.
+    Panels: the model; ridge regression; the model less what is known without spikes (`without_spikes`). Red is better
+    than the unit's mean rate (in the last panel: than no spikes), blue worse, grey not defined; all on one scale,
+    whose middle is 0. Cells on the diagonal, where each unit is predicted from the others of its region, are framed.
 
     Parameters
     ----------
@@ -85,7 +85,8 @@ def plot_region_matrix(
 
 def square(matrix: pd.DataFrame, model: str, null: str, aggregation: str) -> pd.DataFrame:
     """Return one number of every pair as a table: sources in rows, targets in columns, all regions in both."""
-    rows = matrix[(matrix["model"] == model) & (matrix["null"] == null) & (matrix["aggregation"] == aggregation)]
+    wanted = (matrix["model"] == model) & (matrix["null"] == null) & (matrix["aggregation"] == aggregation)
+    rows = matrix.loc[wanted]
     names = sorted({*matrix["source"], *matrix["target"]})
     return rows.pivot(index="source", columns="target", values="value").reindex(index=names, columns=names)
 
@@ -94,7 +95,16 @@ def one_session(matrix: pd.DataFrame, session_id: str | None = None) -> pd.DataF
     """Return the rows of a session; by default those over all sessions, or those of the only one."""
     if session_id is None:
         session_id = "" if "" in set(matrix["session_id"]) else next(iter(matrix["session_id"]), "")
-    return matrix[matrix["session_id"] == session_id]
+    return matrix.loc[matrix["session_id"] == session_id]
+
+
+def without_spikes(matrix: pd.DataFrame, null: str, aggregation: str) -> pd.DataFrame:
+    """Return the better of what is known without a spike of the test trials: the blind model, or time alone.
+
+    A model that never saw nothing while it was trained may be worse than time alone when it sees nothing.
+    """
+    blind, drift = (square(matrix, name, null, aggregation) for name in ("mtm-blind", "drift"))
+    return blind.where(blind >= drift, drift)
 
 
 def _panels(matrix: pd.DataFrame, null: str, aggregation: str, session_id: str | None) -> dict[str, pd.DataFrame]:
@@ -110,8 +120,8 @@ def _panels(matrix: pd.DataFrame, null: str, aggregation: str, session_id: str |
     known = set(rows["model"])
     if "ridge" in known:
         panels["ridge regression"] = square(rows, "ridge", null, aggregation)
-    if "mtm-blind" in known:
-        panels["what seeing the source adds"] = model - square(rows, "mtm-blind", null, aggregation)
+    if {"mtm-blind", "drift"} <= known:
+        panels["what seeing the source adds"] = model - without_spikes(rows, null, aggregation)
     return panels
 
 

@@ -108,7 +108,7 @@ def _region_strip(axes: Axes, regions: np.ndarray, first: np.ndarray, colours: d
             [-0.02, -0.02],
             [start, stop],
             transform=beside,
-            color=colours[regions[start]],
+            color=colours[str(regions[start])],
             linewidth=4,
             solid_capstyle="butt",
             clip_on=False,

@@ -9,9 +9,20 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table
 
-from spikeglot.viz.matrix import one_session, square
+from spikeglot.viz.matrix import one_session, square, without_spikes
 
 NULLS = {"test": "test mean", "train": "training mean"}
+BEST = "\n "
+HEADS = (
+    "\nunits",
+    "from\nitself",
+    "from best\nother",
+    BEST,
+    "ridge,\nthe same",
+    "median of\nothers",
+    "without\nspikes",
+)
+"""Columns of the short matrix; `BEST` has the name of the best source."""
 
 
 def translation_table(all_scores: Iterable[pd.DataFrame]) -> Table:
@@ -23,7 +34,9 @@ def translation_table(all_scores: Iterable[pd.DataFrame]) -> Table:
     table.add_column("units\nscored", justify="right")
     for scores in all_scores:
         table.add_row(f"[dim]{escape(scores['session_id'].iloc[0])}[/]")
-        values = scores[scores["aggregation"] != "unit"].set_index(["model", "metric", "null", "aggregation"])["value"]
+        summary = scores.loc[scores["aggregation"] != "unit"]
+        keys = zip(summary["model"], summary["metric"], summary["null"], summary["aggregation"], strict=True)
+        values = dict(zip(keys, summary["value"], strict=True))
         for model in dict.fromkeys(scores["model"]):
             pairs = [
                 " ".join(_number(values[model, "bits_per_spike", null, name]) for name in ("mean", "pooled"))
@@ -36,37 +49,37 @@ def translation_table(all_scores: Iterable[pd.DataFrame]) -> Table:
 
 
 def matrix_table(matrix: pd.DataFrame) -> Table:
-    """Return the matrix in short, one row per target: from itself, from the best other region, and from nothing.
+    """Return the matrix in short, one row per target: from itself, from the best other region, and without spikes.
 
     Bits per spike against the test mean, mean over units.
     """
     rows = one_session(matrix)
-    model, ridge, blind = (square(rows, name, "test", "mean") for name in ("mtm", "ridge", "mtm-blind"))
+    model, ridge, known = (
+        square(rows, "mtm", "test", "mean"),
+        square(rows, "ridge", "test", "mean"),
+        without_spikes(rows, "test", "mean"),
+    )
     table = Table(box=None, pad_edge=False)
     table.add_column("bits per spike\npredicted", no_wrap=True)
-    for head in (
-        "\nunits",
-        "from\nitself",
-        "from best\nother",
-        "\n ",
-        "ridge,\nthe same",
-        "median of\nothers",
-        "from\nnothing",
-    ):
-        table.add_column(head, justify="left" if head == "\n " else "right", no_wrap=True)
+    for head in HEADS:
+        table.add_column(head, justify="left" if head == BEST else "right", no_wrap=True)
     n_units = rows.groupby("source")["n_source_units"].first()
-    for target in model.columns:
-        others = model[target].drop(target)
-        best = others.idxmax() if others.notna().any() else None
+    for place, target in enumerate(map(str, model.columns)):
+        values, of_ridge = model[target].to_numpy(), ridge[target].to_numpy()
+        others = np.delete(values, place)
+        name, best = "", place
+        if np.isfinite(others).any():
+            best = int(np.nanargmax(np.where(np.arange(len(values)) == place, np.nan, values)))
+            name = f"from {escape(str(model.index[best]))}"
         table.add_row(
             escape(target),
             str(n_units[target]),
-            _number(model.loc[target, target]),
-            _number(others[best]) if best else "-",
-            f"from {escape(best)}" if best else "",
-            _number(ridge.loc[best, target]) if best else "-",
-            _number(others.median()),
-            _number(blind.loc[target, target]),
+            _number(values[place]),
+            _number(values[best] if name else np.nan),
+            name,
+            _number(of_ridge[best] if name else np.nan),
+            _number(np.nanmedian(others) if name else np.nan),
+            _number(known[target].to_numpy()[place]),
         )
     return table
 

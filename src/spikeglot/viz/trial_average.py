@@ -108,7 +108,7 @@ def _conditions(n_trials: int, trials: pd.DataFrame | None, by: str | None) -> t
             f"The column '{by}' has {len(groups)} different values in these {n_trials} trials. Average by a column "
             f"with 1 to {MAX_CONDITIONS}."
         )
-    n_missing = int(values.isna().sum())
+    n_missing = n_trials - sum(map(len, groups.values()))
     return groups, [f"{n_missing} trials without {by} left out"] if n_missing else []
 
 

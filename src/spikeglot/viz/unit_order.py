@@ -15,9 +15,9 @@ def sort_units(profile: np.ndarray, units: pd.DataFrame, by: str) -> np.ndarray:
     """Return the indices of units in the order ``by``, one of `SORTS`.
 
     ``profile`` (sample, unit) are average responses, ``units`` the table of the units. "region" sorts by the name of
-    the region, and in a region by similarity; "depth" by the column ``depth_um``, small to large, unknown depths last; "similarity"
-    by the angle of the responses in the plane of their first two principal components, so that units that respond
-    alike, or at neighbouring times, are neighbours.
+    the region, and in a region by similarity; "depth" by the column ``depth_um``, small to large, unknown depths
+    last; "similarity" by the angle of the responses in the plane of their first two principal components, so that
+    units that respond alike, or at neighbouring times, are neighbours.
 
     Raises
     ------
