@@ -73,8 +73,8 @@ def plot_region_matrix(
         n_units = one_session(matrix, session_id).groupby("source")["n_source_units"].first()
         axes[0].set_yticks(range(n), [f"{name} ({n_units[name]})" for name in model.index])
         bar = figure.colorbar(images[0], ax=list(axes), aspect=30, pad=0.01, shrink=0.9)
-        bar.set_label(f"bits per spike ({_words(null, aggregation)})")
-        notes = "framed: each unit from the others of its region"
+        bar.set_label("bits per spike")
+        notes = f"{_words(null, aggregation)}; framed: each unit from the others of its region"
         if any(one.isna().to_numpy().any() for one in panels.values()):
             notes += "; grey: not defined"
         figure.suptitle("\n".join(filter(None, [title, notes])), fontsize=8.5, x=0.01, ha="left")
