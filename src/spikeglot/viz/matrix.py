@@ -19,8 +19,8 @@ NOT_DEFINED = "0.75"
 """Grey of a pair without a score."""
 MAX_NUMBERED = 16
 """Regions up to which every cell holds its number."""
-CELL_IN, PANEL_GAP_IN = 0.27, 1.1
-"""Size of a cell, and room for names beside a panel, in inches."""
+CELL_IN, SMALL_CELL_IN, NAMES_IN = 0.27, 0.16, 1.1
+"""Size of a cell with and without its number, and room for the names of regions, in inches."""
 
 
 def plot_region_matrix(
@@ -61,11 +61,9 @@ def plot_region_matrix(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    side_in = max(CELL_IN * n, 1.6)
+    side_in = max((CELL_IN if n <= MAX_NUMBERED else SMALL_CELL_IN) * n, 1.6)
     with mpl.rc_context(STYLE):
-        figure = Figure(
-            figsize=(len(panels) * (side_in + 0.25) + PANEL_GAP_IN + 0.6, side_in + 1.75), layout="constrained"
-        )
+        figure = Figure(figsize=(len(panels) * (side_in + 0.25) + NAMES_IN + 0.6, side_in + 1.75), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         images = [_panel(ax, name, one, limit) for ax, (name, one) in zip(axes, panels.items(), strict=True)]
