@@ -12,7 +12,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "spikeglot"
 SMALL = {"errors", "events", "settings", "randomness", "device", ""}
 """Files that everyone may use; "" is the package itself, for its version."""
 MAY_IMPORT = {
-    "": {"data", "api", "evaluation"},
+    "": {"data", "api", "evaluation", "viz"},
     "errors": set(),
     "device": set(),
     "events": set(),
@@ -124,6 +124,7 @@ def test_import_spikeglot_loads_nothing_heavy():
         "from spikeglot.cli import main; assert main(['nonsense']) == 2",
         "from spikeglot import load_sessions, simulate_sessions, Recipe, Session, load_recipe",
         "import spikeglot.viz.show, spikeglot.viz.raster, spikeglot.metrics, spikeglot.data.prepare",
+        "import spikeglot.viz.matrix, spikeglot.viz.trial_average, spikeglot.viz.translation",
     ],
 )
 def test_what_must_not_wait_for_torch_does_not_load_it(code):

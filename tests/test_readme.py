@@ -28,12 +28,21 @@ WRITES = {
         "runs/mine/best",
         "scores.csv",
         "raster.png",
+        "rates.npz",
         "runs/simulated/best",
         "simulated.csv",
         "runs/python/best",
     ),
     "docs/how-to/load-your-data.md": ("monday.npz",),
     "docs/how-to/recipes.md": ("mine.toml", "runs/mine/last"),
+    "docs/how-to/translate.md": (
+        "rates.npz",
+        "average.png",
+        "matrix.csv",
+        "matrix.png",
+        "average_python.png",
+        "matrix_python.png",
+    ),
 }
 """What the lines of a page leave in their folder."""
 

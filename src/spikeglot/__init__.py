@@ -28,6 +28,12 @@ _HOME = {
     "evaluate": "spikeglot.api.evaluate",
     "load_run": "spikeglot.api.common",
     "draw_raster": "spikeglot.api.raster",
+    "translate": "spikeglot.api.translate",
+    "Translation": "spikeglot.api.translate",
+    "write_translation": "spikeglot.api.translate",
+    "draw_translation": "spikeglot.api.translate",
+    "region_matrix": "spikeglot.api.region_matrix",
+    "plot_region_matrix": "spikeglot.viz.matrix",
     "write_scores": "spikeglot.evaluation.scores",
 }
 
@@ -36,6 +42,8 @@ if TYPE_CHECKING:
     from spikeglot.api.evaluate import evaluate
     from spikeglot.api.pretrain import pretrain
     from spikeglot.api.raster import draw_raster
+    from spikeglot.api.region_matrix import region_matrix
+    from spikeglot.api.translate import Translation, draw_translation, translate, write_translation
     from spikeglot.data.session import Session
     from spikeglot.data.sessions import Sessions, load_sessions
     from spikeglot.data.simulate import simulate_sessions
@@ -44,13 +52,16 @@ if TYPE_CHECKING:
     from spikeglot.errors import SpikeglotError
     from spikeglot.evaluation.scores import write_scores
     from spikeglot.settings import Recipe, load_recipe
+    from spikeglot.viz.matrix import plot_region_matrix
 
 __all__ = [
     "Recipe",
     "Session",
     "Sessions",
     "SpikeglotError",
+    "Translation",
     "draw_raster",
+    "draw_translation",
     "evaluate",
     "from_counts",
     "from_pynapple",
@@ -58,9 +69,13 @@ __all__ = [
     "load_recipe",
     "load_run",
     "load_sessions",
+    "plot_region_matrix",
     "pretrain",
+    "region_matrix",
     "simulate_sessions",
+    "translate",
     "write_scores",
+    "write_translation",
 ]
 
 

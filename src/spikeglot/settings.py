@@ -86,6 +86,8 @@ class SplitSettings(Settings):
 
 TASKS = ("co-smoothing", "inter-region", "intra-region", "forward")
 """The four tasks, in the order of tables."""
+TRANSLATE = "translate"
+"""Name, in score tables, of the task that a user sets: some units from some others."""
 FORWARD_SHARE = 0.1
 """Share of the bins, at the end of the window, that forward prediction hides and scores (at least one bin)."""
 

@@ -1,11 +1,11 @@
 """Flags: every setting is one, they override the recipe, and what is not known is refused with a suggestion."""
 
-from typing import get_args
+from typing import get_args, get_type_hints
 
 import pytest
 from pydantic import BaseModel
 
-from spikeglot.cli.arguments import VERBS, Baseline, Evaluate, Pretrain, Show, Task, flag_value, parse
+from spikeglot.cli.arguments import VERBS, Baseline, Evaluate, Pretrain, Show, Task, Translate, flag_value, parse
 from spikeglot.errors import SettingsError
 from spikeglot.settings import TASKS, Recipe, load_recipe, make_recipe
 
@@ -174,6 +174,17 @@ def test_the_choices_are_all_there_are():
     assert Evaluate(run="run").baselines == tuple(BASELINES)
 
 
+def test_the_choices_of_translate_are_all_there_are():
+    from spikeglot.api.translate import PARTS
+    from spikeglot.masking.translation import TRANSLATION_PROMPTS
+    from spikeglot.viz.unit_order import SORTS
+
+    choices = {name: get_args(hint) for name, hint in get_type_hints(Translate).items()}
+    assert choices["prompt"] == TRANSLATION_PROMPTS
+    assert choices["sort"] == tuple(SORTS)
+    assert set(choices["trials"]) == set(PARTS)
+
+
 def test_the_last_recipe_counts():
     assert flag_value(["--recipe", "a", "--recipe=b"], "--recipe") == "b"
     assert flag_value(["--recipe"], "--recipe") is None
@@ -181,6 +192,6 @@ def test_the_last_recipe_counts():
 
 
 def test_verbs_are_those_of_the_issue():
-    assert list(VERBS) == ["demo", "show", "pretrain", "evaluate"]
+    assert list(VERBS) == ["demo", "show", "pretrain", "evaluate", "translate"]
     assert VERBS["show"] is Show
     assert VERBS["pretrain"] is Pretrain

@@ -13,10 +13,16 @@ from spikeglot.masking.mask import Mask
 from spikeglot.masking.mixture import draw_mixture
 from spikeglot.masking.schemes import SCHEMES, draw
 from spikeglot.masking.tasks import ask, questions
+from spikeglot.masking.translation import translation
 from spikeglot.settings import TASKS, MaskSettings
 
 MODELS = list(itertools.product(("zero", "rates", "factors"), ("learned", "rotary")))
-MASKS = [*(f"scheme {name}" for name in sorted(SCHEMES)), *(f"task {name}" for name in TASKS)]
+MASKS = [
+    *(f"scheme {name}" for name in sorted(SCHEMES)),
+    *(f"task {name}" for name in TASKS),
+    "translation intra-region",
+    "translation inter-region",
+]
 N_TRIALS = 24
 
 
@@ -42,7 +48,10 @@ def make_mask(kind: str, session) -> Mask:
     n_bins = session.counts.shape[1]
     if what == "scheme":
         return draw(name, session.layout(N_TRIALS), 0.3, torch.Generator().manual_seed(0))
-    asked = questions(name, session.region, n_bins)
+    if what == "translation":
+        asked = translation(session.region == 0, session.region == 1, name)
+    else:
+        asked = questions(name, session.region, n_bins)
     return ask(asked, torch.arange(N_TRIALS) % len(asked), n_bins)
 
 

@@ -7,7 +7,8 @@ import pytest
 from matplotlib.image import imread
 
 from spikeglot.errors import DataError
-from spikeglot.viz.raster import _apart, _unit_order, plot_raster
+from spikeglot.viz.panels import apart
+from spikeglot.viz.raster import plot_raster
 
 
 def some_activity(n_trials=6, n_bins=10, n_units=8, seed=0):
@@ -56,23 +57,10 @@ def test_odd_sizes_and_silent_units(tmp_path, n_trials, n_bins, n_units, n_singl
     assert path.stat().st_size > 5000
 
 
-def test_units_are_sorted_by_region_then_by_shape():
-    time = np.linspace(0, 1, 50)[:, None]
-    peak = np.array([0.9, 0.1, 0.5, 0.7, 0.3, 0.2, 0.8])
-    profile = 3 + np.exp(-((time - peak) ** 2) / 0.08)
-    regions = np.array(["b", "b", "b", "b", "b", "", "a"], object)
-    order = _unit_order(profile, 2 * profile, regions)
-    assert regions[order].tolist() == ["a", *"bbbbb", ""]
-    peaks = peak[order[1:6]]
-    assert any((np.diff(np.roll(direction, k)) > 0).all() for direction in (peaks, peaks[::-1]) for k in range(5)), (
-        "neighbours have neighbouring peaks (round a circle)"
-    )
-
-
 def test_names_that_would_touch_move_apart_and_others_stay():
-    moved = _apart(np.array([1.0, 10.0, 10.5, 11.0, 30.0]), 2.0)
+    moved = apart(np.array([1.0, 10.0, 10.5, 11.0, 30.0]), 2.0)
     np.testing.assert_allclose(moved, [1.0, 8.5, 10.5, 12.5, 30.0])
-    assert np.diff(_apart(np.sort(np.random.default_rng(0).uniform(0, 10, 30)), 1.0)).min() >= 1 - 1e-9
+    assert np.diff(apart(np.sort(np.random.default_rng(0).uniform(0, 10, 30)), 1.0)).min() >= 1 - 1e-9
 
 
 def test_sizes_that_do_not_fit(tmp_path):

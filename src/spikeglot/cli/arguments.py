@@ -98,6 +98,40 @@ class Evaluate(Common):
 
 
 @dataclass(frozen=True)
+class Translate(Common):
+    """Predict the target units of a session from its source units, which are all that the model sees.
+
+    With --matrix instead: every region from every region, as a table and a figure beside it.
+    """
+
+    run: Annotated[Path, Positional, arg(metavar="RUN")] = tyro.MISSING
+    """Folder that `spikeglot pretrain --out` wrote (its best checkpoint), or a checkpoint folder."""
+    data: Data = ()
+    """Files or folders of the recordings that the run was trained on, or some of them."""
+    source: Annotated[tuple[str, ...], arg(metavar="NAME...", help_behavior_hint="")] = ()
+    """Regions or unit ids to predict from."""
+    target: Annotated[tuple[str, ...], arg(metavar="NAME...", help_behavior_hint="")] = ()
+    """Regions or unit ids to predict."""
+    matrix: Switch = False
+    """Predict every region from every region."""
+    out: Path = tyro.MISSING
+    """An .npz file of rates and counts, or for several sessions a folder of them; with --matrix the table, .csv or
+    .parquet."""
+    raster: Annotated[Path | None, arg(metavar="PNG", help_behavior_hint="")] = None
+    """Also draw trial averages of the first session, data beside prediction, into this file."""
+    sort: Literal["region", "depth", "similarity"] = "region"
+    """Order of the units in the figure."""
+    by: Annotated[str | None, arg(metavar="STR", help_behavior_hint="")] = None
+    """Column of the trials table: draw one average per value of it."""
+    trials: Literal["test", "val", "train", "all"] = "test"
+    """Trials to predict; the matrix is always of the test trials."""
+    prompt: Literal["intra-region", "inter-region", "none"] = "intra-region"
+    """What the model is told: that it sees one region only, that a region is hidden from it, or nothing."""
+    memory_mb: int = 256
+    """Bound on the memory of a batch."""
+
+
+@dataclass(frozen=True)
 class Demo(Common):
     """Simulate animals, pretrain, evaluate, and draw: the whole way in under three minutes."""
 
@@ -107,7 +141,13 @@ class Demo(Common):
     """A tenth of the training, for checks."""
 
 
-VERBS: dict[str, type[Common]] = {"demo": Demo, "show": Show, "pretrain": Pretrain, "evaluate": Evaluate}
+VERBS: dict[str, type[Common]] = {
+    "demo": Demo,
+    "show": Show,
+    "pretrain": Pretrain,
+    "evaluate": Evaluate,
+    "translate": Translate,
+}
 
 
 def parse(verb: str, flags: Sequence[str]) -> Any:

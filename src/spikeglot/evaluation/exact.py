@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ ARRAYS_PER_PAIR = 16
 """About how many float32 arrays (time, unit) one pair keeps alive inside the model."""
 
 
-@torch.no_grad()
 def predict_tasks(
     model: MtM,
     session: SessionTensors,
@@ -35,28 +34,55 @@ def predict_tasks(
     the task asks for nothing. The model sees the visible counts of each question only. ``memory_mb`` bounds the
     size of a batch.
     """
+    n_bins = session.counts.shape[1]
+    asked = {task: questions(task, session.region, n_bins) for task in tasks}
+    total = sum(len(q) for q in asked.values()) * len(trials)
+    done, predictions = 0, {}
+    for task, its_questions in asked.items():
+
+        def tell(n_pairs: int, task: str = task) -> None:
+            nonlocal done
+            done += n_pairs
+            listen(Progress("evaluate", done, total, f"{session.session_id} {task}"))
+
+        predictions[task] = predict_questions(
+            model, session, trials, its_questions, prompted=prompted, memory_mb=memory_mb, tell=tell
+        )
+    return predictions
+
+
+@torch.no_grad()
+def predict_questions(
+    model: MtM,
+    session: SessionTensors,
+    trials: np.ndarray,
+    asked: Questions,
+    *,
+    prompted: bool = True,
+    memory_mb: int = 256,
+    tell: Callable[[int], None] = lambda n_pairs: None,
+) -> np.ndarray:
+    """Predict what some questions hide, no entry of which is asked for twice; see `predict_tasks`.
+
+    Returns log-rates (trial, time, unit) float32. ``tell`` is called with the number of (trial, question) pairs of
+    each batch.
+    """
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
     index = torch.from_numpy(np.asarray(trials))
     n_bins, n_units = session.counts.shape[1:]
-    asked = {task: questions(task, session.region, n_bins) for task in tasks}
-    total = sum(len(q) for q in asked.values()) * len(index)
     pairs_at_once = max(1, memory_mb * 2**20 // (4 * n_bins * n_units * ARRAYS_PER_PAIR))
-    done, predictions = 0, {}
-    for task, its_questions in asked.items():
-        log_rate = torch.full((len(index), n_bins, n_units), float("nan"))
-        for row, trial in pairs(its_questions, len(index), pairs_at_once):
-            mask = ask(its_questions, row, n_bins)
-            group = session.group(index[trial], mask if prompted else mask.unprompted())
-            predicted = model([group.to(device)])[0].cpu()
-            pair, time, unit = mask.target.nonzero(as_tuple=True)
-            log_rate[trial[pair], time, unit] = predicted[pair, time, unit]
-            done += len(row)
-            listen(Progress("evaluate", done, total, f"{session.session_id} {task}"))
-        predictions[task] = log_rate.numpy()
+    log_rate = torch.full((len(index), n_bins, n_units), float("nan"))
+    for row, trial in pairs(asked, len(index), pairs_at_once):
+        mask = ask(asked, row, n_bins)
+        group = session.group(index[trial], mask if prompted else mask.unprompted())
+        predicted = model([group.to(device)])[0].cpu()
+        pair, time, unit = mask.target.nonzero(as_tuple=True)
+        log_rate[trial[pair], time, unit] = predicted[pair, time, unit]
+        tell(len(row))
     model.train(was_training)
-    return predictions
+    return log_rate.numpy()
 
 
 def pairs(asked: Questions, n_trials: int, at_once: int) -> list[tuple[Tensor, Tensor]]:

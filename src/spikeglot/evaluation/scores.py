@@ -12,7 +12,7 @@ import pandas as pd
 from spikeglot.data.counts import Counts
 from spikeglot.errors import DataError, SettingsError, did_you_mean
 from spikeglot.metrics import PoissonScores, conditions, mean_rate, psth_r2, trial_r2
-from spikeglot.settings import TASKS
+from spikeglot.settings import TASKS, TRANSLATE
 
 COLUMNS = (
     "model",
@@ -65,8 +65,8 @@ def score_predictions(
     condition = conditions(counts.trials.iloc[test_index])
     frames = []
     for task, log_rate in predictions.items():
-        if task not in TASKS:
-            raise SettingsError(f"There is no task '{task}'.{did_you_mean(task, TASKS)}")
+        if task not in (*TASKS, TRANSLATE):
+            raise SettingsError(f"There is no task '{task}'.{did_you_mean(task, (*TASKS, TRANSLATE))}")
         if log_rate.shape != truth.shape:
             raise DataError(
                 f"The predictions of '{model}' for {task} in session '{counts.session_id}' are "
@@ -141,15 +141,20 @@ def write_scores(frame: pd.DataFrame, path: str | Path) -> Path:
     SettingsError
         Another suffix.
     """
+    return write_table(_typed(frame), path)
+
+
+def write_table(frame: pd.DataFrame, path: str | Path) -> Path:
+    """Write any table as `write_scores` does."""
     path = Path(path)
     check_scores_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         if path.suffix == ".csv":
-            _typed(frame).to_csv(part, index=False)
+            frame.to_csv(part, index=False)
         else:
-            _typed(frame).to_parquet(part, index=False)
+            frame.to_parquet(part, index=False)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -21,13 +21,15 @@ class Questions:
     """The masks of a task, each the same for all trials.
 
     ``visible`` and ``target`` are (question, unit) bool; ``n_hidden_bins`` bins at the end of the window are hidden
-    from everyone and, where it is not 0, are the only ones scored.
+    from everyone and, where it is not 0, are the only ones scored. ``prompt`` is what the model is told; empty, it is
+    the prompt of the task.
     """
 
     task: str
     visible: Tensor
     target: Tensor
     n_hidden_bins: int = 0
+    prompt: str = ""
 
     def __len__(self) -> int:
         return len(self.target)
@@ -48,7 +50,8 @@ def ask(asked: Questions, rows: Tensor, n_bins: int) -> Mask:
     scored_bin = hidden_bin if asked.n_hidden_bins else torch.ones(n_bins, dtype=torch.bool)
     visible = asked.visible[rows][:, None] & ~hidden_bin[:, None]
     target = asked.target[rows][:, None] & scored_bin[:, None]
-    return make_mask(visible, target, PROMPT_OF_TASK[asked.task], causal=asked.task == "forward")
+    prompt = asked.prompt or PROMPT_OF_TASK[asked.task]
+    return make_mask(visible, target, prompt, causal=asked.task == "forward")
 
 
 PROMPT_OF_TASK = {
