@@ -134,7 +134,12 @@ def summarise_sessions(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_scores(frame: pd.DataFrame, path: str | Path) -> Path:
-    """Write score rows to a .csv or .parquet file, which appears only when it is whole, and return its path.
+    """Write score rows to a .csv or .parquet file and return its path; raises what `write_table` raises."""
+    return write_table(_typed(frame), path)
+
+
+def write_table(frame: pd.DataFrame, path: str | Path) -> Path:
+    """Write any table to a .csv or .parquet file, which appears only when it is whole, and return its path.
 
     Raises
     ------
@@ -147,9 +152,9 @@ def write_scores(frame: pd.DataFrame, path: str | Path) -> Path:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         if path.suffix == ".csv":
-            _typed(frame).to_csv(part, index=False)
+            frame.to_csv(part, index=False)
         else:
-            _typed(frame).to_parquet(part, index=False)
+            frame.to_parquet(part, index=False)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

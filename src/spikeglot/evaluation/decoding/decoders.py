@@ -1,0 +1,95 @@
+"""Linear decoders whose strength of shrinkage is chosen by nested cross-validation on the trials they are fitted on.
+
+Source: Zhang et al. 2024 (arXiv 2407.14668), section 4: logistic regression with C from 1e-4 to 1e4 by 4-fold
+cross-validation, ridge regression with alpha 0 and 10 to 1e4, on flattened trials (time x unit).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
+
+C_GRID = tuple(10.0**power for power in range(-4, 5))
+ALPHA_GRID = (0.0, 10.0, 100.0, 1e3, 1e4)
+MAX_ITERATIONS = 1000
+C_WITHOUT_CHOICE = 1.0
+ALPHA_WITHOUT_CHOICE = 100.0
+"""What is taken where there are too few trials to choose."""
+
+
+def fit_and_predict(
+    versions: Sequence[np.ndarray], values: np.ndarray, fit: np.ndarray, asked: np.ndarray, *, n_folds: int, seed: int
+) -> np.ndarray:
+    """Fit a linear decoder on the trials ``fit`` and return what it says of the trials ``asked``.
+
+    ``versions`` of the features (trial, ...) are flattened; ``values`` are labels (fit trial,) or traces (fit trial,
+    time, channel). The folds inside ``fit`` choose the version and the shrinkage: classes by the log loss, traces by
+    the squared error. ``n_folds`` is lowered where a class has fewer members; with fewer than two, the first version
+    and a fixed shrinkage are taken. Returns labels (asked trial,) or traces (asked trial, time, channel).
+    """
+    flat_values = _flat(values)
+    best: tuple[float, Any, np.ndarray] | None = None
+    for version in versions:
+        fitted, others = _rotated(version, fit, asked)
+        decoder = _decoder(values, n_folds, seed)
+        with warnings.catch_warnings():
+            # separable classes do not converge at C = 1e4; the folds judge such a candidate by what it says
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            decoder.fit(fitted, flat_values)
+        score = getattr(decoder, "best_score_", 0.0)
+        if best is None or score > best[0]:
+            best = score, decoder, others
+    assert best is not None
+    _, decoder, others = best
+    return decoder.predict(others).reshape(len(asked), *values.shape[1:])
+
+
+def chance(values: np.ndarray, n_asked: int) -> np.ndarray:
+    """Return what can be said without any spike: the majority class, or the trial average of the fitted traces."""
+    dummy = DummyClassifier(strategy="most_frequent") if values.ndim == 1 else DummyRegressor()
+    dummy.fit(np.zeros((len(values), 1)), _flat(values))
+    return np.asarray(dummy.predict(np.zeros((n_asked, 1)))).reshape(n_asked, *values.shape[1:])
+
+
+def _flat(values: np.ndarray) -> np.ndarray:
+    return values.astype(str) if values.ndim == 1 else values.reshape(len(values), -1)
+
+
+def _rotated(features: np.ndarray, fit: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All principal components of the fitted trials, of both kinds of trials.
+
+    A decoder that shrinks all directions alike learns the same from them as from the features, which are many more:
+    its weights lie in the span of the trials that it is fitted on. So do those of every inner fold.
+    """
+    flat = features.reshape(len(features), -1).astype(np.float64)
+    rotation = PCA(svd_solver="full").fit(flat[fit])
+    return rotation.transform(flat[fit]), rotation.transform(flat[asked])
+
+
+def _decoder(values: np.ndarray, n_folds: int, seed: int) -> Any:
+    """The decoder of labels or traces, with the search of its shrinkage where there are trials enough."""
+    if values.ndim == 1:
+        classifier = LogisticRegression(C=C_WITHOUT_CHOICE, max_iter=MAX_ITERATIONS)
+        n_folds = min(n_folds, int(np.unique(values.astype(str), return_counts=True)[1].min()))
+        if n_folds < 2:
+            return classifier
+        folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+        return GridSearchCV(classifier, {"C": C_GRID}, cv=folds, scoring="neg_log_loss")
+    regressor = Ridge(alpha=ALPHA_WITHOUT_CHOICE, solver="svd")
+    n_folds = min(n_folds, len(values))
+    if n_folds < 2:
+        return regressor
+    return GridSearchCV(
+        regressor,
+        {"alpha": ALPHA_GRID},
+        cv=KFold(n_folds, shuffle=True, random_state=seed),
+        scoring="neg_mean_squared_error",
+    )
