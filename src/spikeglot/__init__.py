@@ -27,12 +27,15 @@ _HOME = {
     "pretrain": "spikeglot.api.pretrain",
     "evaluate": "spikeglot.api.evaluate",
     "load_run": "spikeglot.api.common",
+    "decode": "spikeglot.api.decode",
     "draw_raster": "spikeglot.api.raster",
     "write_scores": "spikeglot.evaluation.scores",
+    "write_table": "spikeglot.evaluation.scores",
 }
 
 if TYPE_CHECKING:
     from spikeglot.api.common import load_run
+    from spikeglot.api.decode import decode
     from spikeglot.api.evaluate import evaluate
     from spikeglot.api.pretrain import pretrain
     from spikeglot.api.raster import draw_raster
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
     from spikeglot.data.sources.arrays import from_counts, from_spike_times
     from spikeglot.data.sources.pynapple import from_pynapple
     from spikeglot.errors import SpikeglotError
-    from spikeglot.evaluation.scores import write_scores
+    from spikeglot.evaluation.scores import write_scores, write_table
     from spikeglot.settings import Recipe, load_recipe
 
 __all__ = [
@@ -50,6 +53,7 @@ __all__ = [
     "Session",
     "Sessions",
     "SpikeglotError",
+    "decode",
     "draw_raster",
     "evaluate",
     "from_counts",
@@ -61,6 +65,7 @@ __all__ = [
     "pretrain",
     "simulate_sessions",
     "write_scores",
+    "write_table",
 ]
 
 

@@ -54,7 +54,8 @@ class SessionTensors:
 
     def whole(self, trials: Tensor, prompt: str = "none") -> Group:
         """Return some trials with nothing hidden."""
-        return self.group(trials, unmasked(len(trials), *self.counts.shape[1:], prompt))
+        n_bins, n_units = self.counts.shape[1:]
+        return self.group(trials, unmasked(len(trials), n_bins, n_units, prompt))
 
     def layout(self, n_trials: int) -> Layout:
         """Return what a scheme needs to know to draw masks for ``n_trials`` trials."""

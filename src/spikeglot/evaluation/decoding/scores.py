@@ -76,46 +76,44 @@ def decoding_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     over sessions (aggregation "mean", "ci_low", "ci_high") have an empty ``session_id``; the interval holds the mean
     with 95 % confidence (Student's t over sessions) and needs two sessions.
     """
-    frame = pd.DataFrame(rows).reindex(columns=list(COLUMNS))
+    frame = _typed(pd.DataFrame(rows).reindex(columns=list(COLUMNS)))
     frame = pd.concat([frame, _over_counts(frame)], ignore_index=True)
     return _typed(pd.concat([frame, _over_sessions(frame)], ignore_index=True))
 
 
 def _over_counts(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows of model features less those of the same decoder on the counts of the same session, true labels only."""
-    scored = frame[(frame["aggregation"] == "session") & (frame["labels"] == "true")]
+    scored = frame.query("aggregation == 'session' and labels == 'true'")
     same = ["decoder", "metric", "session_id"]
-    counts = scored[scored["features"] == "counts"].set_index(same)["value"]
-    model = scored[~scored["features"].isin(["counts", ""])]
-    base = counts.reindex(pd.MultiIndex.from_frame(model[same])).to_numpy()
-    return model.assign(value=model["value"] - base, null="counts")[np.isfinite(base)]
+    is_counts = scored["features"] == "counts"
+    counts = scored.loc[is_counts, [*same, "value"]]
+    both = scored.loc[~is_counts].merge(counts, on=same, suffixes=("", "_counts"))
+    return both.assign(value=both["value"] - both["value_counts"], null="counts").drop(columns="value_counts")
 
 
 def _over_sessions(frame: pd.DataFrame) -> pd.DataFrame:
     """Mean over the sessions that have a value, and its interval; trials are added up."""
-    scored = frame[(frame["aggregation"] == "session") & frame["value"].notna()].fillna({"null": ""})
-    rows = []
-    for kind, group in scored.groupby(KIND, sort=False):
-        values, n_sessions = group["value"].to_numpy(float), len(group)
-        subjects = group["subject_id"].unique()
-        names = dict(zip(KIND, kind, strict=True)) | {
-            "session_id": "",
-            "subject_id": subjects[0] if len(subjects) == 1 else "",
-            "n_fit": group["n_fit"].sum(),
-            "n_test": group["n_test"].sum(),
-        }
-        rows.append(names | {"aggregation": "mean", "value": values.mean()})
-        if n_sessions > 1:
-            error = values.std(ddof=1) / np.sqrt(n_sessions)
-            half = student_t.ppf((1 + CONFIDENCE) / 2, n_sessions - 1) * error
-            rows.append(names | {"aggregation": "ci_low", "value": values.mean() - half})
-            rows.append(names | {"aggregation": "ci_high", "value": values.mean() + half})
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    scored = frame.query("aggregation == 'session'").dropna(subset="value")
+    groups = scored.groupby(KIND, sort=False, dropna=False)
+    over = groups.agg(
+        mean=("value", "mean"),
+        sd=("value", "std"),
+        n_sessions=("value", "size"),
+        n_fit=("n_fit", "sum"),
+        n_test=("n_test", "sum"),
+    ).reset_index()
+    subjects = list(dict.fromkeys(scored["subject_id"]))
+    over = over.assign(session_id="", subject_id=subjects[0] if len(subjects) == 1 else "")
+    quantile = student_t.ppf((1 + CONFIDENCE) / 2, (over["n_sessions"] - 1).clip(lower=1))
+    half = quantile * over["sd"] / np.sqrt(over["n_sessions"])
+    ends = {"mean": over["mean"], "ci_low": over["mean"] - half, "ci_high": over["mean"] + half}
+    rows = pd.concat([over.assign(aggregation=name, value=value) for name, value in ends.items()])
+    return rows.dropna(subset="value").reindex(columns=list(COLUMNS))
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     """Text as text, trials as int64, values as float64."""
     numbers = {"n_fit": np.int64, "n_test": np.int64, "value": np.float64}
-    text = [name for name in COLUMNS if name not in numbers]
-    frame = frame.fillna(dict.fromkeys(text, "") | {"n_fit": 0, "n_test": 0})
+    text = dict.fromkeys((name for name in COLUMNS if name not in numbers), "")
+    frame = frame.fillna({**text, "n_fit": 0, "n_test": 0})
     return frame.astype({**dict.fromkeys(text, str), **numbers}).reset_index(drop=True)

@@ -82,7 +82,7 @@ def find_target(name: str, counts: Counts, behaviour: Mapping[str, Trace]) -> Ta
 def _classes(name: str, counts: Counts) -> Target:
     """The labels of a column, or of a word; a trial without one is left out."""
     column = counts.trials[name] if name in counts.trials else _of_word(name, counts)
-    n_labels = column.nunique()
+    n_labels = len(set(column.dropna()))
     if n_labels > MAX_CLASSES:
         raise DataError(
             f"'{name}' of session '{counts.session_id}' has {n_labels} different values: a quantity, not classes "
@@ -97,10 +97,11 @@ def _of_word(word: str, counts: Counts) -> pd.Series:
     trials = counts.trials
     for names in WORDS[word]:
         if isinstance(names, str) and names in trials:
-            return trials[names]
+            return trials.loc[:, names]
         if not isinstance(names, str) and set(names) <= set(trials):
-            left, right = (trials[side].fillna(0.0) for side in names)  # IBL writes NaN for no stimulus on a side
-            return pd.Series(np.where(left > right, "left", "right"), trials.index).where(left != right)
+            left, right = (trials[name].fillna(0.0) for name in names)  # IBL writes NaN for no stimulus on a side
+            side = np.select([left > right, left < right], ["left", "right"], "")
+            return pd.Series(side, trials.index, dtype=object).replace("", None)
     wanted = " or ".join(names if isinstance(names, str) else " with ".join(names) for names in WORDS[word])
     raise DataError(
         f"The trials of session '{counts.session_id}' have no column for '{word}' ({wanted}). "

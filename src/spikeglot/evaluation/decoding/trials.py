@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from spikeglot.data.counts import Counts
 from spikeglot.data.quality import satisfies_query
@@ -52,8 +51,9 @@ def keep_reactions(target: Target, counts: Counts) -> Target:
             "Leave the rule out, or choose trials with a query."
         )
     events = [*pair, *(name for name in IBL_EVENTS if name in trials)]
-    missing = trials[events].isna().any(axis=1).to_numpy()
-    reaction_s = (trials[pair[1]] - trials[pair[0]]).to_numpy(np.float64, na_value=np.nan)
+    missing = np.any(trials[events].isna().to_numpy(), axis=1)
+    stimulus_s, movement_s = (trials[name].to_numpy(np.float64, na_value=np.nan) for name in pair)
+    reaction_s = movement_s - stimulus_s
     outside = ~((reaction_s >= MIN_REACTION_S) & (reaction_s <= MAX_REACTION_S))
     target = target.without(missing, "an event is missing")
     return target.without(outside, f"reaction time outside {MIN_REACTION_S:g}-{MAX_REACTION_S:g} s")
@@ -64,9 +64,8 @@ def keep_frequent_classes(target: Target, fit_trials: np.ndarray) -> Target:
     if target.is_trace:
         return target
     fitted = target.values[fit_trials[target.used[fit_trials]]]
-    n_members = pd.Series(fitted, dtype=object).value_counts()
-    for label in pd.unique(target.values[target.used]):
-        n = int(n_members.get(label, 0))
+    for label in np.unique(target.values[target.used].astype(str)):
+        n = int(np.sum(fitted == label))
         if n < MIN_MEMBERS:
             reason = f"class '{label}' has {n} trials to fit on, fewer than {MIN_MEMBERS}"
             target = target.without(target.values == label, reason)
