@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -32,7 +32,7 @@ class Attempt:
 def linear_attempts(features: Features, fit: np.ndarray, test: np.ndarray, settings: DecodeSettings) -> list[Attempt]:
     """Return the attempts with linear decoders: the paper's on log-rates, and the same on all other features."""
 
-    def predict(x: Sequence[np.ndarray], target: Target) -> list[np.ndarray]:
+    def predict(x: np.ndarray, target: Target) -> list[np.ndarray]:
         return [fit_and_predict(x, target.values[fit], fit, test, n_folds=settings.folds, seed=settings.seed)]
 
     return [Attempt("linear", name, prompt, partial(predict, x)) for (name, prompt), x in features.items()]
@@ -46,7 +46,7 @@ def few_shot_attempts(
     All features see the same draws.
     """
 
-    def predict(x: Sequence[np.ndarray], target: Target) -> list[np.ndarray]:
+    def predict(x: np.ndarray, target: Target) -> list[np.ndarray]:
         said = []
         for draw in range(settings.draws):
             seed = derive_seed(settings.seed, "few-shot", k, draw)

@@ -7,11 +7,9 @@ cross-validation, ridge regression with alpha 0 and 10 to 1e4, on flattened tria
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -26,30 +24,22 @@ ALPHA_WITHOUT_CHOICE = 100.0
 
 
 def fit_and_predict(
-    versions: Sequence[np.ndarray], values: np.ndarray, fit: np.ndarray, asked: np.ndarray, *, n_folds: int, seed: int
+    features: np.ndarray, values: np.ndarray, fit: np.ndarray, asked: np.ndarray, *, n_folds: int, seed: int
 ) -> np.ndarray:
     """Fit a linear decoder on the trials ``fit`` and return what it says of the trials ``asked``.
 
-    ``versions`` of the features (trial, ...) are flattened; ``values`` are labels (fit trial,) or traces (fit trial,
-    time, channel). The folds inside ``fit`` choose the version and the shrinkage: classes by the log loss, traces by
-    the squared error. ``n_folds`` is lowered where a class has fewer members; with fewer than two, the first version
-    and a fixed shrinkage are taken. Returns labels (asked trial,) or traces (asked trial, time, channel).
+    ``features`` (trial, ...) are flattened; ``values`` are labels (fit trial,) or traces (fit trial, time, channel).
+    Folds inside ``fit`` choose the shrinkage: of classes by the log loss, of traces by the squared error. ``n_folds``
+    is lowered where a class has fewer members; with fewer than two a fixed shrinkage is taken. Returns labels (asked
+    trial,) or traces (asked trial, time, channel).
     """
-    flat_values = _flat(values)
-    best: tuple[float, Any, np.ndarray] | None = None
-    for version in versions:
-        fitted, others = _rotated(version, fit, asked)
-        decoder = _decoder(values, n_folds, seed)
-        with warnings.catch_warnings():
-            # separable classes do not converge at C = 1e4; the folds judge such a candidate by what it says
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            decoder.fit(fitted, flat_values)
-        score = getattr(decoder, "best_score_", 0.0)
-        if best is None or score > best[0]:
-            best = score, decoder, others
-    assert best is not None
-    _, decoder, others = best
-    return decoder.predict(others).reshape(len(asked), *values.shape[1:])
+    fitted, others = _rotated(features, fit, asked)
+    decoder = _decoder(values, n_folds, seed)
+    with warnings.catch_warnings():
+        # separable classes do not converge at C = 1e4; the folds judge such a candidate by what it says
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        decoder.fit(fitted, _flat(values))
+    return np.asarray(decoder.predict(others)).reshape(len(asked), *values.shape[1:])
 
 
 def chance(values: np.ndarray, n_asked: int) -> np.ndarray:
@@ -70,8 +60,9 @@ def _rotated(features: np.ndarray, fit: np.ndarray, asked: np.ndarray) -> tuple[
     its weights lie in the span of the trials that it is fitted on. So do those of every inner fold.
     """
     flat = features.reshape(len(features), -1).astype(np.float64)
-    rotation = PCA(svd_solver="full").fit(flat[fit])
-    return rotation.transform(flat[fit]), rotation.transform(flat[asked])
+    center = flat[fit].mean(axis=0)
+    components = np.linalg.svd(flat[fit] - center, full_matrices=False)[2]
+    return (flat[fit] - center) @ components.T, (flat[asked] - center) @ components.T
 
 
 def _decoder(values: np.ndarray, n_folds: int, seed: int) -> Any:

@@ -76,7 +76,7 @@ def decoding_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     over sessions (aggregation "mean", "ci_low", "ci_high") have an empty ``session_id``; the interval holds the mean
     with 95 % confidence (Student's t over sessions) and needs two sessions.
     """
-    frame = _typed(pd.DataFrame(rows).reindex(columns=list(COLUMNS)))
+    frame = _typed(pd.DataFrame(rows))
     frame = pd.concat([frame, _over_counts(frame)], ignore_index=True)
     return _typed(pd.concat([frame, _over_sessions(frame)], ignore_index=True))
 
@@ -108,12 +108,17 @@ def _over_sessions(frame: pd.DataFrame) -> pd.DataFrame:
     half = quantile * over["sd"] / np.sqrt(over["n_sessions"])
     ends = {"mean": over["mean"], "ci_low": over["mean"] - half, "ci_high": over["mean"] + half}
     rows = pd.concat([over.assign(aggregation=name, value=value) for name, value in ends.items()])
-    return rows.dropna(subset="value").reindex(columns=list(COLUMNS))
+    return rows.dropna(subset="value")
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     """Text as text, trials as int64, values as float64."""
-    numbers = {"n_fit": np.int64, "n_test": np.int64, "value": np.float64}
-    text = dict.fromkeys((name for name in COLUMNS if name not in numbers), "")
-    frame = frame.fillna({**text, "n_fit": 0, "n_test": 0})
-    return frame.astype({**dict.fromkeys(text, str), **numbers}).reset_index(drop=True)
+    number = {"n_fit": np.int64, "n_test": np.int64, "value": np.float64}
+    frame = frame.reindex(columns=list(COLUMNS)).reset_index(drop=True)
+    for name in COLUMNS:
+        column = frame[name].astype(object)
+        if name in number:
+            frame[name] = column.where(column.notna(), np.nan if name == "value" else 0).astype(number[name])
+        else:
+            frame[name] = column.where(column.notna(), "").astype(str)
+    return frame

@@ -99,7 +99,8 @@ def _of_word(word: str, counts: Counts) -> pd.Series:
         if isinstance(names, str) and names in trials:
             return trials.loc[:, names]
         if not isinstance(names, str) and set(names) <= set(trials):
-            left, right = (trials[name].fillna(0.0) for name in names)  # IBL writes NaN for no stimulus on a side
+            # IBL writes NaN for the side without a stimulus, and 0 for a stimulus without contrast, which has a side
+            left, right = (trials[name].fillna(-1.0) for name in names)
             side = np.select([left > right, left < right], ["left", "right"], "")
             return pd.Series(side, trials.index, dtype=object).replace("", None)
     wanted = " or ".join(names if isinstance(names, str) else " with ".join(names) for names in WORDS[word])
