@@ -33,6 +33,7 @@ WRITES = {
         "runs/python/best",
     ),
     "docs/how-to/load-your-data.md": ("monday.npz",),
+    "docs/how-to/decode.md": ("choice.csv", "motion.csv", "runs/animals/best"),
     "docs/how-to/recipes.md": ("mine.toml", "runs/mine/last"),
 }
 """What the lines of a page leave in their folder."""
