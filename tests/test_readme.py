@@ -34,6 +34,7 @@ WRITES = {
         "runs/python/best",
     ),
     "docs/how-to/load-your-data.md": ("monday.npz",),
+    "docs/how-to/decode.md": ("choice.csv", "motion.csv", "runs/animals/best"),
     "docs/how-to/recipes.md": ("mine.toml", "runs/mine/last"),
     "docs/how-to/translate.md": (
         "rates.npz",
@@ -104,7 +105,11 @@ def test_almost_every_block_is_run():
 
 def test_every_verb_and_both_commands_are_in_the_readme():
     text = (ROOT / "README.md").read_text()
-    for line in ("make demo", "make test", "spikeglot show ", "spikeglot pretrain ", "spikeglot evaluate "):
+    for line in (
+        "make demo",
+        "make test",
+        *(f"spikeglot {verb}" for verb in ("show ", "pretrain ", "evaluate ", "decode")),
+    ):
         assert line in text
     targets = re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), re.M)
     for target in re.findall(r"^make ([\w-]+)", "\n".join(page.read_text() for page in DOCUMENTS), re.M):

@@ -27,6 +27,7 @@ _HOME = {
     "pretrain": "spikeglot.api.pretrain",
     "evaluate": "spikeglot.api.evaluate",
     "load_run": "spikeglot.api.common",
+    "decode": "spikeglot.api.decode",
     "draw_raster": "spikeglot.api.raster",
     "translate": "spikeglot.api.translate",
     "Translation": "spikeglot.api.translate",
@@ -35,10 +36,12 @@ _HOME = {
     "region_matrix": "spikeglot.api.region_matrix",
     "plot_region_matrix": "spikeglot.viz.matrix",
     "write_scores": "spikeglot.evaluation.scores",
+    "write_table": "spikeglot.evaluation.scores",
 }
 
 if TYPE_CHECKING:
     from spikeglot.api.common import load_run
+    from spikeglot.api.decode import decode
     from spikeglot.api.evaluate import evaluate
     from spikeglot.api.pretrain import pretrain
     from spikeglot.api.raster import draw_raster
@@ -50,7 +53,7 @@ if TYPE_CHECKING:
     from spikeglot.data.sources.arrays import from_counts, from_spike_times
     from spikeglot.data.sources.pynapple import from_pynapple
     from spikeglot.errors import SpikeglotError
-    from spikeglot.evaluation.scores import write_scores
+    from spikeglot.evaluation.scores import write_scores, write_table
     from spikeglot.settings import Recipe, load_recipe
     from spikeglot.viz.matrix import plot_region_matrix
 
@@ -60,6 +63,7 @@ __all__ = [
     "Sessions",
     "SpikeglotError",
     "Translation",
+    "decode",
     "draw_raster",
     "draw_translation",
     "evaluate",
@@ -75,6 +79,7 @@ __all__ = [
     "simulate_sessions",
     "translate",
     "write_scores",
+    "write_table",
     "write_translation",
 ]
 

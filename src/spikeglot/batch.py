@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from spikeglot.data.counts import Counts
 from spikeglot.data.session import UNKNOWN_REGION
-from spikeglot.masking.mask import Mask
+from spikeglot.masking.mask import Mask, unmasked
 from spikeglot.masking.mixture import draw_mixture
 from spikeglot.masking.schemes import Layout
 from spikeglot.settings import MaskSettings
@@ -51,6 +51,11 @@ class SessionTensors:
     def group(self, trials: Tensor | slice, mask: Mask) -> Group:
         """Return some trials with their masks."""
         return Group(self.session_id, self.counts[trials].float(), self.start_s[trials], mask)
+
+    def whole(self, trials: Tensor, prompt: str = "none") -> Group:
+        """Return some trials with nothing hidden."""
+        n_bins, n_units = self.counts.shape[1:]
+        return self.group(trials, unmasked(len(trials), n_bins, n_units, prompt))
 
     def layout(self, n_trials: int) -> Layout:
         """Return what a scheme needs to know to draw masks for ``n_trials`` trials."""

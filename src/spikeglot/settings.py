@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -84,6 +84,7 @@ class SplitSettings(Settings):
         return self
 
 
+S = TypeVar("S", bound=Settings)
 TASKS = ("co-smoothing", "inter-region", "intra-region", "forward")
 """The four tasks, in the order of tables."""
 TRANSLATE = "translate"
@@ -275,10 +276,21 @@ def load_recipe(name_or_path: str | Path, **overrides: Any) -> Recipe:
 
 def make_recipe(values: Mapping[str, Any], where: str = "settings") -> Recipe:
     """Return the `Recipe` of nested ``values``; what is not named keeps its default."""
+    return make_settings(Recipe, values, where)
+
+
+def make_settings(kind: type[S], values: Mapping[str, Any], where: str = "settings") -> S:
+    """Return settings of a ``kind`` from nested ``values``; what is not named keeps its default.
+
+    Raises
+    ------
+    SettingsError
+        A setting is unknown or has a wrong value (every one is named).
+    """
     try:
-        return Recipe.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(_explain(problem) for problem in error.errors())
+        problems = "; ".join(_explain(problem, kind) for problem in error.errors())
         raise SettingsError(f"Cannot use the {where}: {problems}.") from error
 
 
@@ -291,20 +303,19 @@ def _merged(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str
     return merged
 
 
-def _explain(problem: Any) -> str:
+def _explain(problem: Any, kind: type[BaseModel]) -> str:
     """Turn one pydantic problem into words, with a suggestion for an unknown name."""
     place = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        suggestion = did_you_mean(str(problem["loc"][-1]), _known(problem["loc"][:-1]))
+        suggestion = did_you_mean(str(problem["loc"][-1]), _known(problem["loc"][:-1], kind))
         return f"there is no setting '{place}'.{suggestion}".rstrip(".")
     message = problem["msg"].removeprefix("Value error, ")
     # our own checks look at a whole section and name its settings themselves
     return message if problem["type"] == "value_error" else f"{place}: {message} (got {problem['input']!r})"
 
 
-def _known(loc: tuple[Any, ...]) -> tuple[str, ...]:
-    """Names of the settings inside the section ``loc``."""
-    section: type[BaseModel] = Recipe
+def _known(loc: tuple[Any, ...], section: type[BaseModel]) -> tuple[str, ...]:
+    """Names of the settings inside the section ``loc`` of ``section``."""
     for name in loc:
         section = section.model_fields[str(name)].annotation  # type: ignore[assignment]
     return tuple(section.model_fields)

@@ -47,3 +47,12 @@ def test_unmasked_shows_everything_and_asks_for_nothing():
     assert not mask.target.any()
     assert not mask.causal.any()
     assert mask.prompt.tolist() == [0, 0]
+
+
+def test_an_unmasked_prompt_comes_with_its_attention():
+    for prompt in ("none", "neuron", "causal"):
+        mask = unmasked(2, 3, 4, prompt)
+        assert mask.visible.all()
+        assert not mask.target.any()
+        assert mask.causal.tolist() == [prompt == "causal"] * 2
+        assert mask.prompt.tolist() == [PROMPTS.index(prompt)] * 2

@@ -145,3 +145,29 @@ def test_dropout_is_off_when_evaluating(factories):
         assert torch.equal(model(groups)[0], model(groups)[0])
         model.train()
         assert not torch.equal(model(groups)[0], model(groups)[0])
+
+
+@pytest.mark.parametrize("start", ["zero", "rates", "factors"])
+def test_hidden_states_hold_all_that_log_rates_are_read_from(factories, start):
+    sessions, groups = some_groups(factories, ("a", "b"))
+    model = factories.make_model(factories.small_recipe(model={"start": start}), sessions, loud=True)
+    with torch.no_grad():
+        hidden, log_rates = model.hidden_states(groups), model(groups)
+        for group, states, log_rate in zip(groups, hidden, log_rates, strict=True):
+            stitcher = model.stitcher(group.session_id)
+            factors = stitcher.factors
+            n_latent = 0 if factors is None else factors.n_latent
+            assert states.shape == (*group.counts.shape[:2], 16 + n_latent)
+            _, known = stitcher.stitch(group)
+            torch.testing.assert_close(stitcher.read_out(states[..., :16], known), log_rate)
+            if factors is not None:
+                torch.testing.assert_close(states[..., 16:], factors(group)[1])
+
+
+def test_hidden_states_do_not_see_hidden_counts(factories):
+    sessions, groups = some_groups(factories, ("a",))
+    model = factories.make_model(factories.small_recipe(model={"start": "factors"}), sessions, loud=True)
+    group = groups[0]
+    other = Group("a", group.counts + 5.0 * ~group.mask.visible, group.start_s, group.mask)
+    with torch.no_grad():
+        torch.testing.assert_close(model.hidden_states([other])[0], model.hidden_states([group])[0])

@@ -15,6 +15,7 @@ One model for many animals' spikes, trained by multi-task masking (MtM).
   show     DATA...                   sessions, units per region, firing rates, trials, what is dropped
   pretrain DATA... --out RUN         train one model on all sessions
   evaluate RUN DATA... --out CSV     score the four tasks, exactly, next to baselines
+  decode   RUN DATA... --target T    decode choices or traces, next to raw counts and chance
   translate RUN DATA... --out OUT    predict units of some regions from those of others, or all regions from all
 
 DATA are files or folders: NWB (.nwb), ALF/ONE folders, brainsets HDF5 (.h5), plain arrays (.npz), or the word

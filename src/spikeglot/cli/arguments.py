@@ -12,7 +12,8 @@ import tyro
 from tyro.conf import AvoidSubcommands, FlagCreatePairsOff, Positional, arg
 
 from spikeglot.cli.settings_flags import registry
-from spikeglot.settings import TASKS, QualitySettings, Recipe, WindowSettings, load_recipe, make_recipe
+from spikeglot.decode_settings import DecodeSettings
+from spikeglot.settings import TASKS, QualitySettings, Recipe, WindowSettings, load_recipe, make_recipe, make_settings
 
 Data = Annotated[tuple[str, ...], Positional, arg(metavar="DATA...", help_behavior_hint="")]
 Switch = Annotated[bool, arg(help_behavior_hint="")]
@@ -98,6 +99,23 @@ class Evaluate(Common):
 
 
 @dataclass(frozen=True)
+class Decode(Common):
+    """Decode a behaviour from the test trials of a run, in several ways, each also from raw counts; next to chance."""
+
+    run: Annotated[Path, Positional, arg(metavar="RUN")] = tyro.MISSING
+    """Folder that `spikeglot pretrain --out` wrote (its best checkpoint), or a checkpoint folder."""
+    data: Data = ()
+    """Files or folders of the recordings that the run was trained on, or some of them."""
+    target: str = "choice"
+    """Column of the trials table, choice, feedback, stimulus-side, a trace, or accumulated:EVENTS."""
+    out: Path = Path("decoding.csv")
+    """Score table, .csv or .parquet: one row per number."""
+    device: str = "auto"
+    """Where to compute: auto (a GPU where there is one), cpu or cuda."""
+    settings: Annotated[DecodeSettings, arg(name="")] = field(default_factory=DecodeSettings)
+
+
+@dataclass(frozen=True)
 class Translate(Common):
     """Predict the target units of a session from its source units, which are all that the model sees.
 
@@ -146,6 +164,7 @@ VERBS: dict[str, type[Common]] = {
     "show": Show,
     "pretrain": Pretrain,
     "evaluate": Evaluate,
+    "decode": Decode,
     "translate": Translate,
 }
 
@@ -181,6 +200,9 @@ def parse(verb: str, flags: Sequence[str]) -> Any:
         return replace(given, window=checked.window, quality=checked.quality)
     if isinstance(given, Pretrain):
         return replace(given, settings=make_recipe(dump(given.settings)))
+    if isinstance(given, Decode):
+        checked = make_settings(DecodeSettings, dump(given.settings), "settings of decoding")
+        return replace(given, settings=checked)
     return given
 
 

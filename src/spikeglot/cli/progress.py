@@ -19,6 +19,7 @@ STAGES = {
     "fit": "closed-form start",
     "evaluate": "evaluation",
     "baselines": "baselines",
+    "decode": "decoding",
     "train": "training",
 }
 SECONDS_BETWEEN_LINES = 10.0

@@ -32,7 +32,7 @@ def keep_trials(session: Session, quality: QualitySettings) -> Session:
     """
     if not quality.trials:
         return session
-    kept = _satisfies(session.trials, quality.trials, "quality.trials", session.session_id)
+    kept = satisfies_query(session.trials, quality.trials, "quality.trials", session.session_id)
     if not kept.any():
         raise DataError(
             f"None of the {session.n_trials} trials of session '{session.session_id}' satisfies "
@@ -70,7 +70,7 @@ def keep_units(counts: Counts, quality: QualitySettings) -> Counts:
     excluded = np.isin(regions.astype(str), quality.exclude_regions)
     drop("exclude_regions", excluded, lambda u: f"region '{regions[u]}' is excluded")
     if quality.units:
-        satisfies = _satisfies(counts.units, quality.units, "quality.units", counts.session_id)
+        satisfies = satisfies_query(counts.units, quality.units, "quality.units", counts.session_id)
         drop("units", ~satisfies, lambda u: f"does not satisfy quality.units = {quality.units!r}")
     slow = rate_hz < quality.min_rate_hz
     drop("min_rate_hz", slow, lambda u: f"rate {rate_hz[u]:.4g} Hz is below {quality.min_rate_hz:g} Hz")
@@ -107,8 +107,14 @@ def _nothing_left(counts: Counts, taken: dict[str, int], rate_hz: np.ndarray) ->
     )
 
 
-def _satisfies(table: pd.DataFrame, query: str, setting: str, session_id: str) -> np.ndarray:
-    """(row,) whether each row of the table satisfies the query."""
+def satisfies_query(table: pd.DataFrame, query: str, setting: str, session_id: str) -> np.ndarray:
+    """Return (row,) bool: whether each row of the table satisfies the query; ``setting`` names it in errors.
+
+    Raises
+    ------
+    SettingsError
+        The query cannot be evaluated on the table.
+    """
     known = ", ".join(str(c) for c in [*table.columns, *filter(None, table.index.names)]) or "none"
     where = f"{setting} = {query!r} cannot be used on session '{session_id}'"
     try:

@@ -134,18 +134,18 @@ def summarise_sessions(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_scores(frame: pd.DataFrame, path: str | Path) -> Path:
-    """Write score rows to a .csv or .parquet file, which appears only when it is whole, and return its path.
+    """Write score rows to a .csv or .parquet file and return its path; raises what `write_table` raises."""
+    return write_table(_typed(frame), path)
+
+
+def write_table(frame: pd.DataFrame, path: str | Path) -> Path:
+    """Write any table to a .csv or .parquet file, which appears only when it is whole, and return its path.
 
     Raises
     ------
     SettingsError
         Another suffix.
     """
-    return write_table(_typed(frame), path)
-
-
-def write_table(frame: pd.DataFrame, path: str | Path) -> Path:
-    """Write any table as `write_scores` does."""
     path = Path(path)
     check_scores_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -62,7 +62,11 @@ def make_mask(visible: Tensor, target: Tensor, prompt: str, causal: bool = False
     )
 
 
-def unmasked(n_trials: int, n_bins: int, n_units: int) -> Mask:
-    """Return the mask that shows everything and asks for nothing."""
+def unmasked(n_trials: int, n_bins: int, n_units: int, prompt: str = "none") -> Mask:
+    """Return the mask that shows everything and asks for nothing.
+
+    A prompt comes with the attention that it was trained with: causal for "causal", full for all others.
+    """
     shape = (n_trials, n_bins, n_units)
-    return make_mask(torch.ones(shape, dtype=torch.bool), torch.zeros(shape, dtype=torch.bool), "none")
+    visible, target = torch.ones(shape, dtype=torch.bool), torch.zeros(shape, dtype=torch.bool)
+    return make_mask(visible, target, prompt, causal=prompt == "causal")

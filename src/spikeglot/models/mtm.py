@@ -56,16 +56,32 @@ class MtM(nn.Module):
         scale_like_tfixup(self.layers)
 
     def forward(self, groups: Sequence[Group]) -> list[Tensor]:
+        return [
+            self.stitcher(group.session_id).read_out(states, known)
+            for group, (states, known) in zip(groups, self._encode(groups), strict=True)
+        ]
+
+    def hidden_states(self, groups: Sequence[Group]) -> list[Tensor]:
+        """Return what the log-rates of every group are read from, (trial, time, feature).
+
+        These are the states of the backbone and, where sessions have a factor path, next to them the factors that are
+        inferred from the visible counts: a model that starts from factors keeps most of what it knows there.
+        """
+        hidden = []
+        for group, (states, _) in zip(groups, self._encode(groups), strict=True):
+            factors = self.stitcher(group.session_id).factors
+            hidden.append(states if factors is None else torch.cat([states, factors(group)[1]], dim=-1))
+        return hidden
+
+    def _encode(self, groups: Sequence[Group]) -> list[tuple[Tensor, Tensor | None]]:
+        """Return the states (trial, time, width) of every group, and the log-rates known in closed form, if any."""
         stitched = [self.stitcher(group.session_id).stitch(group) for group in groups]
         channels = torch.cat([channels for channels, _ in stitched])
         prompt = torch.cat([group.mask.prompt for group in groups])
         causal = torch.cat([group.mask.causal for group in groups])
         states = self.backbone(channels, self._prefix(groups, prompt), causal)
         parts = states.split([len(group.mask) for group in groups])
-        return [
-            self.stitcher(group.session_id).read_out(part, known)
-            for group, part, (_, known) in zip(groups, parts, stitched, strict=True)
-        ]
+        return [(part, known) for part, (_, known) in zip(parts, stitched, strict=True)]
 
     def backbone(self, channels: Tensor, prefix: Tensor, causal: Tensor) -> Tensor:
         """Return states (trial, time, width).
