@@ -138,19 +138,19 @@ def test_without_counts_the_log_rate_is_the_baseline(factors):
     torch.testing.assert_close(log_rate[2], log_rate[3])
 
 
-def test_a_hidden_unit_has_no_past_of_its_own(factors):
-    """The weights of a unit's own past must not act on what the factors expect of a unit that is hidden."""
+def test_a_past_of_its_own_counts_where_a_seen_unit_is_hidden(factors):
+    """Not for a unit that is hidden in all bins, and not where nothing is hidden."""
     mask = unmasked(4, N_BINS, N_UNITS)
     mask.visible[:, :, 3] = False
-    log_rate, latent = factors(Group("a", counts_of(), torch.zeros(4, dtype=torch.float64), mask))
-    plain = factors.baseline(torch.zeros(4, dtype=torch.float64)) + factors.intercept
-    for s in range(2):
-        _, spread = factors.posterior(s, torch.zeros(4, N_BINS, N_UNITS), mask.visible[:, 0].float())
-        plain = (
-            plain + latent[..., s * K : (s + 1) * K] @ factors.weight[s] + unsure(spread, factors.weight[s])[:, None]
-        )
-    same = torch.isclose(log_rate, plain.clamp_max(MAX_LOG_RATE), atol=1e-5).all(0).all(0)
-    assert same.tolist() == [unit == 3 for unit in range(N_UNITS)]
+    mask.visible[:, -2:] = False
+    group = Group("a", counts_of(), torch.zeros(4, dtype=torch.float64), mask)
+    with_past, _ = factors(group)
+    with torch.no_grad():
+        for value in (factors.past_intercept, factors.past_weight, factors.past_private):
+            value.zero_()
+    same = torch.isclose(with_past, factors(group)[0], atol=1e-6).all(0)
+    assert same[:-2].all()
+    assert same[-2:].all(0).tolist() == [unit == 3 for unit in range(N_UNITS)]
 
 
 def test_cosines_hold_their_end_values_and_a_session_of_one_trial_has_some():

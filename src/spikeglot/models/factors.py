@@ -67,7 +67,7 @@ class Factors(nn.Module):
         features = self.features(group.counts, visible, group.mask.causal)
         seen = visible.amax(1)
         log_rate = self.baseline(group.start_s) + self.intercept
-        # a unit that is seen in other bins has a past of its own
+        # a bin that is hidden of a unit that is seen in others: the unit has a past of its own
         past = self.past_intercept
         latent = []
         for s, x in enumerate(features):
@@ -75,7 +75,7 @@ class Factors(nn.Module):
             log_rate = log_rate + z @ self.weight[s] + unsure(covariance, self.weight[s])[:, None]
             past = past + z @ self.past_weight[s] + (x - z @ self.loading[s].T) * self.past_private[s]
             latent.append(z)
-        log_rate = log_rate + past * seen[:, None]
+        log_rate = log_rate + past * (seen[:, None] - visible)
         return log_rate.clamp_max(MAX_LOG_RATE), torch.cat(latent, dim=-1)
 
     def baseline(self, start_s: Tensor) -> Tensor:
