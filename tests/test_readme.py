@@ -33,6 +33,11 @@ WRITES = {
         "runs/python/best",
     ),
     "docs/how-to/load-your-data.md": ("monday.npz",),
+    "docs/how-to/train-on-many-sessions.md": (
+        "runs/days/best",
+        "runs/python-days/last",
+        "runs/shares/validation.csv",
+    ),
     "docs/how-to/recipes.md": ("mine.toml", "runs/mine/last"),
 }
 """What the lines of a page leave in their folder."""

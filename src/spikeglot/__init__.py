@@ -24,6 +24,7 @@ _HOME = {
     "Recipe": "spikeglot.settings",
     "load_recipe": "spikeglot.settings",
     "SpikeglotError": "spikeglot.errors",
+    "check": "spikeglot.api.check",
     "pretrain": "spikeglot.api.pretrain",
     "evaluate": "spikeglot.api.evaluate",
     "load_run": "spikeglot.api.common",
@@ -32,6 +33,7 @@ _HOME = {
 }
 
 if TYPE_CHECKING:
+    from spikeglot.api.check import check
     from spikeglot.api.common import load_run
     from spikeglot.api.evaluate import evaluate
     from spikeglot.api.pretrain import pretrain
@@ -50,6 +52,7 @@ __all__ = [
     "Session",
     "Sessions",
     "SpikeglotError",
+    "check",
     "draw_raster",
     "evaluate",
     "from_counts",

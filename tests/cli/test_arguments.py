@@ -181,6 +181,6 @@ def test_the_last_recipe_counts():
 
 
 def test_verbs_are_those_of_the_issue():
-    assert list(VERBS) == ["demo", "show", "pretrain", "evaluate"]
+    assert list(VERBS) == ["demo", "show", "check", "pretrain", "evaluate"]
     assert VERBS["show"] is Show
     assert VERBS["pretrain"] is Pretrain
