@@ -135,7 +135,8 @@ def report(rows: pd.DataFrame) -> str:
             f"{DATE}; seeds {seeds}; {train_s:.0f} s of training in all, on one thread of a machine that others used "
             "at the same time.",
             f"One simulated animal: {N_TRIALS} trials, 4 regions of {N_UNITS_PER_REGION} units, median rate 8 Hz; "
-            f"recipe demo from mean rates, {STEPS} steps, one mask per trial and step, last checkpoint.",
+            f"recipe demo from mean rates, {STEPS} steps, one mask per trial and step, last checkpoint. "
+            "With one seed the spread over seeds is not measured: differences of a few hundredths mean nothing.",
             "",
             "Bits per spike against the test mean, mean over units:",
             "",
