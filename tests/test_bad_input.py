@@ -175,7 +175,10 @@ def test_problems_of_all_files_come_together(refused, nwb, tmp_path):
     damaged.write_bytes(damaged.read_bytes()[:5000])
     says = refused(good, nwb([], name="c.nwb"), damaged, tmp_path / "nowhere.nwb")
     assert says.startswith("error: 3 problems:\n")
-    assert len(says.splitlines()) == 4
+    assert len(says.splitlines()) == 1 + 3 + 1
+    assert says.splitlines()[-1].endswith(
+        "--leave-out-unusable, leaves out what cannot be used and records it (1 can be used)."
+    )
     for part in ("c.nwb has no units table", "Cannot read", "nowhere.nwb"):
         assert part in says
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from spikeglot.batch import epoch_batches, masked_groups, region_codes, sessions_by_id, to_tensors
+from spikeglot.batch import epoch_batches, masked_groups, region_codes, session_quotas, sessions_by_id, to_tensors
 from spikeglot.settings import MaskSettings
 
 
@@ -41,6 +41,41 @@ def test_batches_mix_sessions_and_have_an_order_of_their_own():
     same = [torch.equal(x["a"], y["a"]) for x, y in zip(first, again, strict=True) if "a" in x and "a" in y]
     assert all(same)
     assert not torch.equal(first[0]["a"], other[0]["a"])
+
+
+@given(
+    n_trials=st.lists(st.integers(0, 40), min_size=1, max_size=5).filter(lambda sizes: sum(sizes) > 0),
+    exponent=st.sampled_from([0.0, 0.3, 0.5, 1.0]),
+    seed=st.integers(0, 9),
+)
+@limits(max_examples=60, deadline=None)
+def test_an_epoch_gives_every_session_its_quota_and_its_trials_the_same_say(n_trials, exponent, seed):
+    sizes = {f"s{i}": n for i, n in enumerate(n_trials)}
+    visits = {name: torch.zeros(n, dtype=torch.int64) for name, n in sizes.items()}
+    for batch in epoch_batches(sizes, 8, rng(seed), exponent):
+        for name, trials in batch.items():
+            visits[name] += torch.bincount(trials, minlength=sizes[name])
+    quotas = session_quotas(n_trials, exponent)
+    assert sum(quotas) == sum(n_trials)
+    assert [int(v.sum()) for v in visits.values()] == quotas
+    assert all(v.max() - v.min() <= 1 for v in visits.values() if len(v))
+
+
+def test_quotas_go_with_a_power_of_the_trials():
+    assert session_quotas([400, 100, 0], 1.0) == [400, 100, 0]
+    assert session_quotas([400, 100, 0], 0.0) == [250, 250, 0]
+    assert session_quotas([400, 100], 0.5) == [333, 167]
+    assert session_quotas([10, 10, 10, 2], 0.0) == [8, 8, 8, 8]
+    assert session_quotas([5, 5, 1], 0.0) == [4, 4, 3]
+
+
+def test_what_an_epoch_leaves_out_of_a_large_session_differs_between_epochs():
+    def seen(seed):
+        batches = epoch_batches({"large": 90, "small": 10}, 8, rng(seed), 0.0)
+        return set(torch.cat([batch["large"] for batch in batches if "large" in batch]).tolist())
+
+    assert len(seen(0)) == len(seen(1)) == 50
+    assert seen(0) == seen(0) != seen(1)
 
 
 def test_region_codes_number_names_and_know_the_unknown():

@@ -35,6 +35,11 @@ WRITES = {
     ),
     "docs/how-to/load-your-data.md": ("monday.npz",),
     "docs/how-to/decode.md": ("choice.csv", "motion.csv", "runs/animals/best"),
+    "docs/how-to/train-on-many-sessions.md": (
+        "runs/days/best",
+        "runs/python-days/last",
+        "runs/shares/validation.csv",
+    ),
     "docs/how-to/recipes.md": ("mine.toml", "runs/mine/last"),
     "docs/how-to/translate.md": (
         "rates.npz",

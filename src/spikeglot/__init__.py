@@ -24,6 +24,7 @@ _HOME = {
     "Recipe": "spikeglot.settings",
     "load_recipe": "spikeglot.settings",
     "SpikeglotError": "spikeglot.errors",
+    "check": "spikeglot.api.check",
     "pretrain": "spikeglot.api.pretrain",
     "evaluate": "spikeglot.api.evaluate",
     "load_run": "spikeglot.api.common",
@@ -40,6 +41,7 @@ _HOME = {
 }
 
 if TYPE_CHECKING:
+    from spikeglot.api.check import check
     from spikeglot.api.common import load_run
     from spikeglot.api.decode import decode
     from spikeglot.api.evaluate import evaluate
@@ -63,6 +65,7 @@ __all__ = [
     "Sessions",
     "SpikeglotError",
     "Translation",
+    "check",
     "decode",
     "draw_raster",
     "draw_translation",

@@ -89,17 +89,45 @@ def to_tensors(counts: Counts) -> SessionTensors:
     )
 
 
-def epoch_batches(n_trials: Mapping[str, int], batch_size: int, order: Generator) -> Iterator[dict[str, Tensor]]:
-    """Yield batches ``{session_id: trials}`` that mix sessions and visit every trial of each once.
+def epoch_batches(
+    n_trials: Mapping[str, int], batch_size: int, order: Generator, exponent: float = 1.0
+) -> Iterator[dict[str, Tensor]]:
+    """Yield batches ``{session_id: trials}`` that mix sessions; an epoch has as many trials as the sessions together.
 
-    The last batch of an epoch is smaller where the numbers do not divide; nothing is trimmed.
+    A session's share of the epoch is `session_quotas` with this ``exponent``: with 1 every trial comes once. Otherwise
+    the trials of a small session come several times, and of a large one only some, drawn anew in every epoch; the
+    trials of a session never differ by more than one visit. The last batch of an epoch is smaller where the numbers do
+    not divide; nothing is trimmed.
     """
-    owner = torch.cat([torch.full((n,), i) for i, n in enumerate(n_trials.values())])
-    trial = torch.cat([torch.arange(n) for n in n_trials.values()])
+    quotas = session_quotas(list(n_trials.values()), exponent)
+    trials = [_visits(n, quota, order) for n, quota in zip(n_trials.values(), quotas, strict=True)]
+    owner = torch.cat([torch.full((quota,), i) for i, quota in enumerate(quotas)])
+    trial = torch.cat(trials)
     shuffled = torch.randperm(len(owner), generator=order)
     names = list(n_trials)
     for chunk in shuffled.split(batch_size):
         yield {names[i]: trial[chunk[owner[chunk] == i]] for i in owner[chunk].unique().tolist()}
+
+
+def session_quotas(n_trials: Sequence[int], exponent: float) -> list[int]:
+    """Return how many trials of an epoch each session gives: proportional to its own number to the power ``exponent``.
+
+    As multilingual models sample their languages (Conneau et al. 2020, arXiv 1911.02116, section 3.1). The quotas add
+    up to the number of all trials, rounded by largest remainder.
+    """
+    weight = np.array([n**exponent if n else 0.0 for n in n_trials])
+    exact = sum(n_trials) * weight / weight.sum()
+    quotas = np.floor(exact).astype(int)
+    most_cut = np.argsort(quotas - exact, kind="stable")
+    quotas[most_cut[: sum(n_trials) - quotas.sum()]] += 1
+    return quotas.tolist()
+
+
+def _visits(n_trials: int, quota: int, order: Generator) -> Tensor:
+    """Return ``quota`` trials of a session: all of them as often as they fit, and a random part of them once more."""
+    whole, rest = divmod(quota, n_trials) if n_trials else (0, 0)
+    trials = torch.arange(n_trials).repeat(whole)
+    return torch.cat([trials, torch.randperm(n_trials, generator=order)[:rest]]) if rest else trials
 
 
 def masked_groups(

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from spikeglot.data.prepare import Prepared
+from spikeglot.data.session import Dropped
 from spikeglot.errors import CheckpointError
 from spikeglot.models.mtm import MtM
 from spikeglot.randomness import seeded
@@ -48,11 +49,15 @@ class SessionCard:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A model with all that is needed to use it: the recipe that made it and the sessions it knows."""
+    """A model with all that is needed to use it: the recipe that made it and the sessions it knows.
+
+    ``left_out`` lists the sessions that were given but could not be used, and why.
+    """
 
     model: MtM
     recipe: Recipe
     sessions: Mapping[str, SessionCard]
+    left_out: tuple[Dropped, ...] = ()
 
 
 def build_model(recipe: Recipe, n_units: Mapping[str, int]) -> MtM:
@@ -66,7 +71,12 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     from spikeglot import __version__
 
     folder.mkdir(parents=True, exist_ok=True)
-    config = {"format": FORMAT, "spikeglot": __version__, "recipe": checkpoint.recipe.model_dump(mode="json")}
+    config = {
+        "format": FORMAT,
+        "spikeglot": __version__,
+        "recipe": checkpoint.recipe.model_dump(mode="json"),
+        "left_out": [asdict(one) for one in checkpoint.left_out],
+    }
     write_json(folder / "config.json", config)
     write_json(folder / "sessions.json", [asdict(card) for card in checkpoint.sessions.values()])
     weights = {name: value.detach().cpu().contiguous() for name, value in checkpoint.model.state_dict().items()}
@@ -98,7 +108,8 @@ def load_checkpoint(folder: Path, device: str | torch.device = "cpu") -> Checkpo
             f"The weights in '{folder}' cannot be read or do not fit its config.json: {error}. "
             "Copy the whole folder again, or pretrain again."
         ) from error
-    return Checkpoint(model.to(device), recipe, {card.session_id: card for card in cards})
+    left_out = tuple(Dropped(**one) for one in config.get("left_out", ()))
+    return Checkpoint(model.to(device), recipe, {card.session_id: card for card in cards}, left_out)
 
 
 def check_same_data(card: SessionCard, prepared: Prepared, where: str) -> None:

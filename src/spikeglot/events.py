@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,14 @@ class Progress:
     done: int
     total: int
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A run goes on without this session, because it cannot be used for this reason."""
+
+    session_id: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -29,12 +37,16 @@ class StepDone:
 
 @dataclass(frozen=True)
 class Validated:
-    """Validation after ``step`` steps: bits per spike per task, their mean, and whether it is the best so far."""
+    """Validation after ``step`` steps: bits per spike per task, their mean, and whether it is the best so far.
+
+    ``by_session`` has the bits per spike of every session by task, from which the others are means.
+    """
 
     step: int
     bits_per_spike: Mapping[str, float]
     mean: float
     is_best: bool
+    by_session: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -45,7 +57,7 @@ class Stopped:
     n_steps: int
 
 
-Event = Progress | StepDone | Validated | Stopped
+Event = Progress | LeftOut | StepDone | Validated | Stopped
 Listener = Callable[[Event], None]
 
 

@@ -208,6 +208,8 @@ class TrainSettings(Settings):
     """Optimiser steps; 0 keeps the closed-form start."""
     batch_size: int = Field(default=32, ge=1)
     """Trials per step, of all sessions together."""
+    session_exponent: float = Field(default=1.0, ge=0, le=1)
+    """Share of a session: its trials to this power. 1: every trial once per epoch; 0: every session the same."""
     learning_rate: float = Field(default=1e-3, gt=0)
     """Peak of the one-cycle cosine."""
     weight_decay: float = Field(default=0.01, ge=0)

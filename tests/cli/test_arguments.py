@@ -192,6 +192,6 @@ def test_the_last_recipe_counts():
 
 
 def test_verbs_are_those_of_the_issue():
-    assert list(VERBS) == ["demo", "show", "pretrain", "evaluate", "decode", "translate"]
+    assert list(VERBS) == ["demo", "show", "check", "pretrain", "evaluate", "decode", "translate"]
     assert VERBS["show"] is Show
     assert VERBS["pretrain"] is Pretrain

@@ -21,7 +21,7 @@ def small(monkeypatch, recordings):
 
 def check_demo(folder):
     assert {path.name for path in folder.iterdir()} == {"run", "scores.csv", "raster.png"}
-    assert {path.name for path in (folder / "run").iterdir()} == {"best", "last", "log.csv"}
+    assert {path.name for path in (folder / "run").iterdir()} == {"best", "last", "log.csv", "validation.csv"}
     assert (folder / "raster.png").read_bytes().startswith(b"\x89PNG")
     scores = read_scores(folder / "scores.csv")
     models = list(dict.fromkeys(scores["model"]))

@@ -33,7 +33,7 @@ def test_a_run_for_people(pretrain, data, tmp_path):
     assert said.status == 0
     assert said.out.startswith("Model of 1 session, 12 units, ")
     assert said.out.strip().endswith(str(tmp_path / "run" / "best"))
-    assert {p.name for p in (tmp_path / "run").iterdir()} == {"best", "last", "log.csv"}
+    assert {p.name for p in (tmp_path / "run").iterdir()} == {"best", "last", "log.csv", "validation.csv"}
     lines = said.err.splitlines()
     assert lines[0] == "reading: 1 of 1  day1.npz"
     assert lines[1] == "closed-form start: 1 of 1  day1"

@@ -42,7 +42,7 @@ def test_every_source_is_recognised(shared_data: Path, path: str, source: str, n
 
 def test_all_of_the_data_is_found_and_the_rest_is_listed(shared_data: Path) -> None:
     found = search(shared_data)
-    assert found.problems == ()
+    assert found.unusable == ()
     sources = [recording.source for recording in found.recordings]
     assert {source: sources.count(source) for source in set(sources)} == {"nwb": 15, "brainset": 62, "alf": 3}
     skipped = {Path(dropped.id).parent.name: dropped.reason for dropped in found.skipped}

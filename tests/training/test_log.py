@@ -3,7 +3,7 @@
 import csv
 
 from spikeglot.events import Progress, StepDone, Validated
-from spikeglot.training.log import COLUMNS, CsvLog
+from spikeglot.training.log import COLUMNS, VALIDATION_COLUMNS, CsvLog
 
 
 def rows_of(path):
@@ -85,3 +85,32 @@ def test_a_resume_that_fails_before_its_first_row_leaves_the_log_as_it_was(tmp_p
     with CsvLog(path, keep_until=1):
         pass
     assert path.read_bytes() == before
+
+
+def validated_by_session(number):
+    by_session = {"b": {"co-smoothing": 0.1, "forward": 0.25}, "a": {"co-smoothing": 0.3}}
+    return Validated(number, {"co-smoothing": 0.2, "forward": 0.25}, 0.225, is_best=False, by_session=by_session)
+
+
+def test_a_validation_has_a_row_per_session_and_task(tmp_path):
+    with CsvLog(tmp_path / "log.csv") as log:
+        log(validated_by_session(0))
+        log(step(1))
+        log(validated_by_session(1))
+    rows = rows_of(tmp_path / "validation.csv")
+    assert list(rows[0]) == list(VALIDATION_COLUMNS)
+    assert [tuple(row.values()) for row in rows[:3]] == [
+        ("0", "b", "co-smoothing", "0.10000"),
+        ("0", "b", "forward", "0.25000"),
+        ("0", "a", "co-smoothing", "0.30000"),
+    ]
+    assert [row["step"] for row in rows] == ["0"] * 3 + ["1"] * 3
+
+
+def test_a_resumed_run_keeps_validations_up_to_its_checkpoint(tmp_path):
+    with CsvLog(tmp_path / "log.csv") as log:
+        for number in (0, 4, 8):
+            log(validated_by_session(number))
+    with CsvLog(tmp_path / "log.csv", keep_until=4) as log:
+        log(validated_by_session(12))
+    assert [row["step"] for row in rows_of(tmp_path / "validation.csv")] == [*"000", *"444", "12", "12", "12"]

@@ -50,7 +50,7 @@ def test_it_reports_every_step_and_keeps_best_and_last(factories, tmp_path):
     assert [e for e in validations if e.is_best][-1] is best
     for event in validations:
         assert event.is_best == all(event.mean > e.mean for e in validations if e.step < event.step)
-    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["best", "last", "log.csv"]
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["best", "last", "log.csv", "validation.csv"]
     run = RunFolder(tmp_path / "run", resume=True)
     last, position = run.load_last(factories.small_recipe())
     assert position.step == 12

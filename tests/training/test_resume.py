@@ -43,6 +43,7 @@ def assert_same_run(one, other):
     for name, value in a.items():
         assert torch.equal(value, b[name]), name
     assert log_rows(one) == log_rows(other)
+    assert (one / "validation.csv").read_text() == (other / "validation.csv").read_text()
     assert (one / "last" / "position.json").read_text() == (other / "last" / "position.json").read_text()
 
 
@@ -107,6 +108,15 @@ def test_going_on_after_a_kill_equals_never_stopping(factories, recipe, whole, t
     assert factories.train_run(tmp_path / "run", recipe, resume=True, listen=events.append)
     assert next(e for e in events if isinstance(e, StepDone)).step == 4 * (step // 4) + 1
     assert_same_run(whole, tmp_path / "run")
+
+
+def test_going_on_is_exact_where_sessions_share_by_another_rule(factories, recipe, whole, tmp_path):
+    other = recipe.model_copy(update={"train": recipe.train.model_copy(update={"session_exponent": 0.0})})
+    assert factories.train_run(tmp_path / "whole", other)
+    assert [row["loss"] for row in log_rows(whole)] != [row["loss"] for row in log_rows(tmp_path / "whole")]
+    assert not factories.train_run(tmp_path / "run", other, listen=interrupt_after(6, "asked"))
+    assert factories.train_run(tmp_path / "run", other, resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
 
 
 def test_stopping_again_and_again_changes_nothing(factories, recipe, whole, tmp_path):

@@ -68,7 +68,9 @@ def test_the_mean_is_over_the_tasks_that_a_session_allows(factories):
     session = factories.make_session(regions=("",) * 8)
     recipe = factories.small_recipe()
     model = factories.make_model(recipe, {"a": session}, loud=True)
-    scores = Validation({"a": session}, {"a": session}, recipe).score(model, CPU)
+    validation = Validation({"a": session}, {"a": session}, recipe)
+    assert set(validation.score_sessions(model, CPU)["a"]) == {"co-smoothing", "forward"}
+    scores = validation.score(model, CPU)
     assert math.isnan(scores["inter-region"])
     assert math.isnan(scores["intra-region"])
     assert mean_score(scores) == pytest.approx((scores["co-smoothing"] + scores["forward"]) / 2)
@@ -82,8 +84,10 @@ def test_sessions_count_the_same_whatever_their_spikes(factories):
     model = factories.make_model(recipe, both, loud=True)
     together = Validation(both, both, recipe).score(model, CPU)
     alone = [Validation({n: s}, {n: s}, recipe).score(model, CPU) for n, s in both.items()]
+    by_session = Validation(both, both, recipe).score_sessions(model, CPU)
     for task in TASKS:
         assert together[task] == pytest.approx((alone[0][task] + alone[1][task]) / 2, abs=1e-6)
+        assert [by_session[name][task] for name in both] == pytest.approx([one[task] for one in alone])
 
 
 def test_an_unprompted_run_is_validated_unprompted(factories, sessions):

@@ -9,6 +9,7 @@ from spikeglot.batch import SessionTensors, to_tensors
 from spikeglot.checkpoint import Checkpoint, check_same_data, load_checkpoint
 from spikeglot.data.prepare import Prepared, prepare_session
 from spikeglot.data.session import Session
+from spikeglot.data.sources.search import joined
 from spikeglot.errors import CheckpointError, DataError
 from spikeglot.settings import Recipe
 from spikeglot.training.run_folder import RunFolder
@@ -55,7 +56,7 @@ def prepare_all(sessions: Iterable[Session], recipe: Recipe) -> dict[str, Prepar
         except DataError as error:
             problems.append(str(error))
     if problems:
-        raise DataError("\n".join(problems))
+        raise DataError(joined(problems))
     if not prepared:
         raise DataError("There is no session to work on. Give files or folders of recordings.")
     return dict(sorted(prepared.items()))

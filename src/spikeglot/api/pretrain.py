@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from spikeglot.api.common import check_same_sessions, part_tensors, prepare_all
+from spikeglot.api.common import check_same_sessions, part_tensors
+from spikeglot.api.usable import prepare_to_train
 from spikeglot.checkpoint import Checkpoint, SessionCard, build_model, load_checkpoint
 from spikeglot.data.prepare import Prepared
 from spikeglot.data.session import Session
 from spikeglot.errors import CheckpointError
-from spikeglot.events import Event, Listener, silent
+from spikeglot.events import Event, LeftOut, Listener, silent
 from spikeglot.settings import Recipe, load_recipe
 from spikeglot.training.log import CsvLog
 from spikeglot.training.loop import train
@@ -24,6 +25,7 @@ def pretrain(
     out: str | Path,
     recipe: Recipe | str = "mtm-ndt1",
     resume: bool = False,
+    leave_out_unusable: bool = False,
     listen: Listener = silent,
 ) -> Checkpoint:
     """Train one model on all sessions by multi-task masking and return the best checkpoint.
@@ -38,6 +40,9 @@ def pretrain(
         All settings; a `Recipe`, the name of an embedded one, or a TOML file.
     resume:
         Go on with the run in ``out``; the result equals an uninterrupted run bit for bit.
+    leave_out_unusable:
+        Train without the sessions that cannot be used, each told as `LeftOut` and kept in the ``left_out`` of the
+        checkpoint. Otherwise they stop the run before it starts.
     listen:
         Called with every event (`spikeglot.events`).
 
@@ -51,7 +56,9 @@ def pretrain(
     recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
     run = RunFolder(Path(out), resume)
     checkpoint, position = run.load_last(recipe) if resume else (None, None)
-    prepared = prepare_all(sessions, recipe)
+    prepared, left_out = prepare_to_train(sessions, recipe, leave_out_unusable)
+    for one in left_out:
+        listen(LeftOut(one.id, one.reason))
     if checkpoint is not None:
         prepared = _as_started(checkpoint, prepared, f"'{out}'")
     cards = {name: SessionCard.of(one) for name, one in prepared.items()}
@@ -59,7 +66,7 @@ def pretrain(
     val_sessions = {name: part_tensors(one, "val") for name, one in prepared.items()}
     if checkpoint is None:
         model = build_model(recipe, {name: one.counts.n_units for name, one in prepared.items()})
-        checkpoint = Checkpoint(model, recipe, cards)
+        checkpoint = Checkpoint(model, recipe, cards, left_out)
         start_model(model, train_sessions, recipe.mask.schemes, listen)
 
     with CsvLog(run.log_path, keep_until=position.step if position else 0) as log:

@@ -13,6 +13,7 @@ One model for many animals' spikes, trained by multi-task masking (MtM).
 
   demo                               simulate, pretrain, evaluate, draw: three minutes, no data needed
   show     DATA...                   sessions, units per region, firing rates, trials, what is dropped
+  check    DATA...                   whether every session can be trained on, and what to do where not
   pretrain DATA... --out RUN         train one model on all sessions
   evaluate RUN DATA... --out CSV     score the four tasks, exactly, next to baselines
   decode   RUN DATA... --target T    decode choices or traces, next to raw counts and chance

@@ -60,6 +60,22 @@ class Pretrain(Common):
     """All settings: a TOML file or an embedded name (mtm-ndt1, published, demo). Flags override it."""
     resume: Switch = False
     """Go on with the run in --out, bit for bit as if it had not stopped."""
+    leave_out_unusable: Switch = False
+    """Train without the sessions that cannot be used, and record them; otherwise they stop the run."""
+    settings: Annotated[Recipe, arg(name="")] = field(default_factory=Recipe)
+
+
+@dataclass(frozen=True)
+class Check(Common):
+    """Say of every session whether a recipe can be trained on it, what is wrong where it cannot, and what to do.
+
+    Exit status 1 if any session cannot be used. Takes the flags of `pretrain`.
+    """
+
+    data: Data = ()
+    """Files or folders of recordings; "simulated" is the embedded data set."""
+    recipe: str = "mtm-ndt1"
+    """All settings: a TOML file or an embedded name (mtm-ndt1, published, demo). Flags override it."""
     settings: Annotated[Recipe, arg(name="")] = field(default_factory=Recipe)
 
 
@@ -162,6 +178,7 @@ class Demo(Common):
 VERBS: dict[str, type[Common]] = {
     "demo": Demo,
     "show": Show,
+    "check": Check,
     "pretrain": Pretrain,
     "evaluate": Evaluate,
     "decode": Decode,
@@ -184,8 +201,9 @@ def parse(verb: str, flags: Sequence[str]) -> Any:
     if verb == "show":
         loaded = load_recipe(recipe) if recipe else Recipe()
         default = Show(recipe=recipe, window=loaded.window, quality=loaded.quality)
-    elif verb == "pretrain":
-        default = Pretrain(recipe=recipe or "mtm-ndt1", settings=load_recipe(recipe or "mtm-ndt1"))
+    elif verb in ("check", "pretrain"):
+        name = recipe or "mtm-ndt1"
+        default = (Check if verb == "check" else Pretrain)(recipe=name, settings=load_recipe(name))
     given = tyro.cli(
         VERBS[verb],
         args=list(flags),
@@ -198,7 +216,7 @@ def parse(verb: str, flags: Sequence[str]) -> Any:
     if isinstance(given, Show):
         checked = make_recipe({"window": dump(given.window), "quality": dump(given.quality)})
         return replace(given, window=checked.window, quality=checked.quality)
-    if isinstance(given, Pretrain):
+    if isinstance(given, Check | Pretrain):
         return replace(given, settings=make_recipe(dump(given.settings)))
     if isinstance(given, Decode):
         checked = make_settings(DecodeSettings, dump(given.settings), "settings of decoding")

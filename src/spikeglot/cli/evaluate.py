@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from spikeglot.cli.arguments import Evaluate, WindowFlags
-from spikeglot.cli.data import read_data
+from spikeglot.cli.data import read_data_of_run
 from spikeglot.cli.output import Output, check_writable
 from spikeglot.cli.progress import ProgressBars
 from spikeglot.errors import SettingsError
@@ -29,7 +29,7 @@ def run(arguments: Evaluate, output: Output) -> None:
     checkpoint = load_run(arguments.run)
     check_window(arguments.window, checkpoint.recipe.window)
     with ProgressBars(output.stderr) as bars:
-        sessions = read_data(arguments.data, bars)
+        sessions = read_data_of_run(arguments.data, bars, checkpoint.left_out)
         scores = evaluate(
             checkpoint,
             sessions,
@@ -41,6 +41,8 @@ def run(arguments: Evaluate, output: Output) -> None:
     write_scores(scores, arguments.out)
     show_summary(scores, output, arguments.out)
     say_what_is_absent(scores, arguments.tasks, output)
+    if checkpoint.left_out:
+        output.hint(f"The run left out {len(checkpoint.left_out)} sessions; they have no scores.")
     output.hint(f"Wrote {arguments.out} ({len(scores):,} rows).")
     if arguments.raster is None:
         output.hint("Next: the same with --raster raster.png draws data next to prediction.")

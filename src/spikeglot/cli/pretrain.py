@@ -19,10 +19,16 @@ def run(arguments: Pretrain, output: Output) -> None:
     check_out(arguments.out, arguments.resume)
     data = " ".join(shlex.quote(path) for path in arguments.data)
     with ProgressBars(output.stderr) as bars:
-        sessions = read_data(arguments.data, bars)
+        # what cannot be read joins what cannot be prepared: one list of all problems
+        sessions = read_data(arguments.data, bars, leave_out_unusable=True)
         try:
             checkpoint = pretrain(
-                sessions, out=arguments.out, recipe=arguments.settings, resume=arguments.resume, listen=bars
+                sessions,
+                out=arguments.out,
+                recipe=arguments.settings,
+                resume=arguments.resume,
+                leave_out_unusable=arguments.leave_out_unusable,
+                listen=bars,
             )
         except KeyboardInterrupt:
             raise KeyboardInterrupt(how_to_go_on(arguments, output)) from None
@@ -38,8 +44,13 @@ def run(arguments: Pretrain, output: Output) -> None:
             "n_sessions": n_sessions,
             "n_units": n_units,
             "n_parameters": n_parameters,
+            "left_out": [{"session_id": one.id, "reason": one.reason} for one in checkpoint.left_out],
         },
     )
+    if checkpoint.left_out:
+        output.hint(
+            f"Left out {len(checkpoint.left_out)} that cannot be used; config.json of the checkpoints says why."
+        )
     output.hint(f"Wrote {arguments.out} (checkpoints best and last, log.csv).")
     output.hint(f"Next: spikeglot evaluate {shlex.quote(str(arguments.out))} {data} --out scores.csv")
 

@@ -9,7 +9,7 @@ from typing import overload
 
 from spikeglot.data.session import Dropped, Session
 from spikeglot.data.sources import read_recording, search
-from spikeglot.data.sources.search import PathLike, joined
+from spikeglot.data.sources.search import PathLike, joined, unusable_at
 from spikeglot.errors import DataError, did_you_mean
 
 MAX_NOTES = 10
@@ -25,7 +25,9 @@ class Sessions(Sequence[Session]):
     Attributes
     ----------
     dropped:
-        Files that were passed over when the sessions were loaded, and why.
+        Files that were passed over when the sessions were loaded, and why: they are of other kinds.
+    unusable:
+        Recordings that were left out because they could not be read, and why.
 
     Raises
     ------
@@ -33,12 +35,15 @@ class Sessions(Sequence[Session]):
         Two sessions with the same id.
     """
 
-    def __init__(self, sessions: Iterable[Session], dropped: Iterable[Dropped] = ()) -> None:
+    def __init__(
+        self, sessions: Iterable[Session], dropped: Iterable[Dropped] = (), unusable: Iterable[Dropped] = ()
+    ) -> None:
         self._sessions = tuple(sessions)
         self.dropped = tuple(dropped)
-        problems = _twins(self._sessions)
-        if problems:
-            raise DataError(joined(problems))
+        self.unusable = tuple(unusable)
+        twins = _twins(self._sessions)
+        if twins:
+            raise DataError(joined(twins.values()))
 
     @property
     def session_ids(self) -> tuple[str, ...]:
@@ -58,7 +63,7 @@ class Sessions(Sequence[Session]):
     def __getitem__(self, key: slice) -> Sessions: ...
     def __getitem__(self, key: int | str | slice) -> Session | Sessions:
         if isinstance(key, slice):
-            return Sessions(self._sessions[key], self.dropped)
+            return Sessions(self._sessions[key], self.dropped, self.unusable)
         if isinstance(key, str):
             if key not in self.session_ids:
                 raise DataError(f"There is no session '{key}'.{did_you_mean(key, self.session_ids)}")
@@ -84,8 +89,8 @@ class Sessions(Sequence[Session]):
                 "name some of the subjects, not none and not all."
             )
         return (
-            Sessions((s for s in self if s.subject_id in left), self.dropped),
-            Sessions((s for s in self if s.subject_id not in left), self.dropped),
+            Sessions((s for s in self if s.subject_id in left), self.dropped, self.unusable),
+            Sessions((s for s in self if s.subject_id not in left), self.dropped, self.unusable),
         )
 
     def __repr__(self) -> str:
@@ -108,11 +113,15 @@ class Sessions(Sequence[Session]):
             notes.append(f"... and {len(reasons) - MAX_NOTES} more reasons, in the `dropped` of the sessions")
         if self.dropped:
             notes.append(f"{len(self.dropped)} files passed over; the first: {self.dropped[0].reason}")
+        if self.unusable:
+            notes.append(f"{len(self.unusable)} could not be read; the first: {self.unusable[0].reason}")
         return notes
 
 
 def load_sessions(
-    *paths: PathLike | Iterable[PathLike], progress: Callable[[int, int, str], None] | None = None
+    *paths: PathLike | Iterable[PathLike],
+    leave_out_unusable: bool = False,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> Sessions:
     """Return the sessions in files and folders of any source.
 
@@ -123,6 +132,9 @@ def load_sessions(
     ----------
     paths:
         Files and folders, one by one or as lists: NWB, ALF session folders, brainsets HDF5, ``.npz``.
+    leave_out_unusable:
+        Do not raise for what cannot be read, but list it in the ``unusable`` of the sessions. Of recordings with the
+        same session id, all are left out: nobody knows which is meant.
     progress:
         Called as ``progress(n_done, n_total, name)`` after each recording.
 
@@ -133,18 +145,19 @@ def load_sessions(
         units, two files with the same session id, ...
     """
     found = search(_flat(paths))
-    sessions, problems = [], list(found.problems)
+    sessions, unusable = [], list(found.unusable)
     for n, recording in enumerate(found.recordings, start=1):
         try:
             sessions.append(read_recording(recording))
         except DataError as problem:
-            problems.append(str(problem))
+            unusable.append(unusable_at(recording.path, problem))
         if progress is not None:
             progress(n, len(found.recordings), recording.path.name)
-    problems += _twins(sessions)
-    if problems:
-        raise DataError(joined(problems))
-    return Sessions(sessions, found.skipped)
+    twins = _twins(sessions)
+    unusable += [unusable_at(session_id, problem) for session_id, problem in twins.items()]
+    if unusable and not leave_out_unusable:
+        raise DataError(joined(one.reason for one in unusable))
+    return Sessions((s for s in sessions if s.session_id not in twins), found.skipped, unusable)
 
 
 def _flat(paths: Iterable[PathLike | Iterable[PathLike]]) -> list[PathLike]:
@@ -154,18 +167,21 @@ def _flat(paths: Iterable[PathLike | Iterable[PathLike]]) -> list[PathLike]:
     return flat
 
 
-def _twins(sessions: Sequence[Session]) -> list[str]:
-    """A sentence for every session id that two sessions share."""
-    first: dict[str, Session] = {}
-    problems = []
+def _twins(sessions: Sequence[Session]) -> dict[str, str]:
+    """A sentence for every session id that several sessions share."""
+    by_id: dict[str, list[str]] = {}
     for session in sessions:
-        other = first.setdefault(session.session_id, session)
-        if other is not session:
-            problems.append(
-                f"Two recordings are called '{session.session_id}': {_where(other)} and {_where(session)}. "
-                "Rename one, or leave one out."
-            )
-    return problems
+        by_id.setdefault(session.session_id, []).append(_where(session))
+    return {
+        session_id: f"{_number(len(places))} recordings are called '{session_id}': {' and '.join(places)}. "
+        "Rename one, or leave one out."
+        for session_id, places in by_id.items()
+        if len(places) > 1
+    }
+
+
+def _number(n: int) -> str:
+    return "Two" if n == 2 else str(n)
 
 
 def _where(session: Session) -> str:

@@ -1,8 +1,9 @@
-"""``log.csv``: one row per step, validation scores in the rows where there was one."""
+"""A run's log: ``log.csv``, one row per step, and ``validation.csv``, one per validation, session and task."""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
@@ -11,18 +12,20 @@ from spikeglot.events import Event, StepDone, Validated
 from spikeglot.settings import TASKS
 
 COLUMNS = ("step", "loss", "learning_rate", "trials_per_s", *(f"val {task}" for task in TASKS), "val mean")
+VALIDATION_COLUMNS = ("step", "session_id", "task", "bits_per_spike")
+VALIDATION_NAME = "validation.csv"
 
 
 class CsvLog:
-    """A listener that writes a run's log, rows flushed as they come; the file is not touched before the first row.
+    """A listener that writes ``log.csv`` at ``path`` and `VALIDATION_NAME` beside it; rows are flushed as they come.
 
-    A resumed run keeps the rows up to step ``keep_until``; later ones belong to steps that were lost.
+    The scores of a validation are also in the row of its step in ``log.csv``, as means over sessions. A resumed run
+    keeps the rows up to step ``keep_until``; later ones belong to steps that were lost.
     """
 
     def __init__(self, path: Path, keep_until: int = 0) -> None:
-        self._path = path
-        self._kept = _rows_until(path, keep_until) if path.exists() else []
-        self._file: TextIO | None = None
+        self._steps = StepTable(path, COLUMNS, keep_until)
+        self._validations = StepTable(path.with_name(VALIDATION_NAME), VALIDATION_COLUMNS, keep_until)
         self._row: dict[str, object] | None = None
 
     def __call__(self, event: Event) -> None:
@@ -37,8 +40,13 @@ class CsvLog:
         elif isinstance(event, Validated):
             scores = {f"val {task}": f"{value:.5f}" for task, value in event.bits_per_spike.items()}
             self._row = {"step": event.step} | (self._row or {}) | scores | {"val mean": f"{event.mean:.5f}"}
-            # the checkpoint that follows must find its row on disk
+            # the checkpoint that follows must find its rows on disk
             self._write()
+            self._validations.write(
+                {"step": event.step, "session_id": session_id, "task": task, "bits_per_spike": f"{value:.5f}"}
+                for session_id, by_task in event.by_session.items()
+                for task, value in by_task.items()
+            )
 
     def __enter__(self) -> CsvLog:
         return self
@@ -47,22 +55,42 @@ class CsvLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._write()
-        if self._file is not None:
-            self._file.close()
+        self._steps.close()
+        self._validations.close()
 
     def _write(self) -> None:
         """Write the row of the last step, which by now is complete."""
-        if self._row is None:
+        if self._row is not None:
+            self._steps.write([self._row])
+            self._row = None
+
+
+class StepTable:
+    """A CSV file whose rows have a ``step``; it is not touched before the first new row."""
+
+    def __init__(self, path: Path, columns: Sequence[str], keep_until: int) -> None:
+        self._path = path
+        self._columns = columns
+        self._kept = _rows_until(path, keep_until) if path.exists() else []
+        self._file: TextIO | None = None
+
+    def write(self, rows: Iterable[Mapping[str, object]]) -> None:
+        """Write rows, and before the first ones those that are kept."""
+        rows = list(rows)
+        if not rows:
             return
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("w", newline="")
-            rows = csv.DictWriter(self._file, COLUMNS)
-            rows.writeheader()
-            rows.writerows(self._kept)
-        csv.DictWriter(self._file, COLUMNS).writerow(self._row)
+            csv.DictWriter(self._file, self._columns).writeheader()
+            rows = [*self._kept, *rows]
+        csv.DictWriter(self._file, self._columns).writerows(rows)
         self._file.flush()
-        self._row = None
+
+    def close(self) -> None:
+        """Close the file, if there is one."""
+        if self._file is not None:
+            self._file.close()
 
 
 def _rows_until(path: Path, step: int) -> list[dict[str, str]]:

@@ -24,7 +24,7 @@ from spikeglot.training.interrupt import StopRequest
 from spikeglot.training.objective import objective
 from spikeglot.training.optimiser import learning_rate, make_optimiser
 from spikeglot.training.run_folder import Position, RunFolder
-from spikeglot.training.validation import Validation, mean_score
+from spikeglot.training.validation import Validation, mean_over_sessions, mean_score
 
 
 def train(
@@ -105,15 +105,17 @@ def batches(
     recipe: Recipe, sessions: Mapping[str, SessionTensors], start: int
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
     """Yield (step, batch) from step ``start`` on, epoch after epoch, each in an order of its own."""
+    settings = recipe.train
     n_trials = {name: session.n_trials for name, session in sessions.items()}
-    per_epoch = math.ceil(sum(n_trials.values()) / recipe.train.batch_size)
+    per_epoch = math.ceil(sum(n_trials.values()) / settings.batch_size)
     in_order: list[dict[str, Tensor]] = []
     known_epoch = -1
-    for step in range(start, recipe.train.steps):
+    for step in range(start, settings.steps):
         epoch, within = divmod(step, per_epoch)
         if epoch != known_epoch:
             order = generator(recipe.seed, "order", epoch)
-            in_order, known_epoch = list(epoch_batches(n_trials, recipe.train.batch_size, order)), epoch
+            in_order = list(epoch_batches(n_trials, settings.batch_size, order, settings.session_exponent))
+            known_epoch = epoch
         yield step, in_order[within]
 
 
@@ -142,12 +144,13 @@ def _validate(
     position: Position,
 ) -> Position:
     """Score the model, keep it as ``best`` if it is, and return the position with the best score so far."""
-    scores = validation.score(checkpoint.model, device)
+    by_session = validation.score_sessions(checkpoint.model, device)
+    scores = mean_over_sessions(by_session)
     mean = mean_score(scores)
     is_best = mean > position.best_mean or position.best_mean == -math.inf
     if is_best:
         run.save("best", checkpoint)
         # a score that is not a number (no spike to score) is worse than any that is
         position = Position(position.step, -math.inf if math.isnan(mean) else mean, position.step)
-    listen(Validated(position.step, scores, mean, is_best))
+    listen(Validated(position.step, scores, mean, is_best, by_session))
     return position

@@ -56,15 +56,22 @@ class Validation:
             yield session.group(trials, mask if self.prompted else mask.unprompted())
 
     @torch.no_grad()
-    def score(self, model: MtM, device: torch.device) -> dict[str, float]:
-        """Return bits per spike by task, mean over sessions; NaN for a task that no session allows."""
+    def score_sessions(self, model: MtM, device: torch.device) -> dict[str, dict[str, float]]:
+        """Return bits per spike by session and task, without the tasks that a session does not allow."""
         was_training = model.training
         model.eval()
-        scores = {task: self._score_task(model, self.groups(task), device) for task in TASKS}
+        scores: dict[str, dict[str, float]] = {session_id: {} for session_id in self.null_log_rate}
+        for task in TASKS:
+            for session_id, value in self._score_task(model, self.groups(task), device).items():
+                scores[session_id][task] = value
         model.train(was_training)
         return scores
 
-    def _score_task(self, model: MtM, groups: Iterable[Group], device: torch.device) -> float:
+    def score(self, model: MtM, device: torch.device) -> dict[str, float]:
+        """Return bits per spike by task, mean over sessions; NaN for a task that no session allows."""
+        return mean_over_sessions(self.score_sessions(model, device))
+
+    def _score_task(self, model: MtM, groups: Iterable[Group], device: torch.device) -> dict[str, float]:
         gain: dict[str, float] = defaultdict(float)
         spikes: dict[str, float] = defaultdict(float)
         for cpu_group in groups:
@@ -74,8 +81,13 @@ class Validation:
             better = poisson_loss(null, group.counts) - poisson_loss(model([group])[0], group.counts)
             gain[group.session_id] += float(better[target].sum())
             spikes[group.session_id] += float(group.counts[target].sum())
-        per_session = [gain[s] / (spikes[s] * math.log(2)) for s in gain if spikes[s] > 0]
-        return sum(per_session) / len(per_session) if per_session else math.nan
+        return {name: gain[name] / (spikes[name] * math.log(2)) for name in gain if spikes[name] > 0}
+
+
+def mean_over_sessions(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean by task over the sessions that have a score; NaN for a task without any."""
+    by_task = {task: [of[task] for of in scores.values() if task in of] for task in TASKS}
+    return {task: sum(values) / len(values) if values else math.nan for task, values in by_task.items()}
 
 
 def mean_score(scores: Mapping[str, float]) -> float:

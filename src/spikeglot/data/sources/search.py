@@ -28,11 +28,11 @@ class Recording(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a search found: recordings, files of other kinds that were passed over, and what is wrong."""
+    """What a search found: recordings, files of other kinds that were passed over, and what cannot be used."""
 
     recordings: tuple[Recording, ...]
     skipped: tuple[Dropped, ...]
-    problems: tuple[str, ...]
+    unusable: tuple[Dropped, ...]
 
 
 class NotARecording(DataError):
@@ -48,8 +48,8 @@ def find_recordings(paths: PathLike | Iterable[PathLike]) -> list[Recording]:
         Every problem of every path, in one message.
     """
     found = search(paths)
-    if found.problems:
-        raise DataError(joined(found.problems))
+    if found.unusable:
+        raise DataError(joined(problem.reason for problem in found.unusable))
     return list(found.recordings)
 
 
@@ -65,11 +65,16 @@ def search(paths: PathLike | Iterable[PathLike]) -> Found:
     recordings: dict[str, Recording] = {}
     for recording in (recording for part in found for recording in part.recordings):
         recordings.setdefault(os.path.abspath(recording.path), recording)
-    problems = [problem for part in found for problem in part.problems]
+    unusable = [problem for part in found for problem in part.unusable]
     if not paths:
-        problems.append("Nothing to load: give at least one file or folder with recordings.")
+        unusable.append(unusable_at("", "Nothing to load: give at least one file or folder with recordings."))
     skipped = tuple(dropped for part in found for dropped in part.skipped)
-    return Found(tuple(recordings.values()), skipped, tuple(problems))
+    return Found(tuple(recordings.values()), skipped, tuple(unusable))
+
+
+def unusable_at(path: PathLike, problem: object) -> Dropped:
+    """Return what cannot be used, and why; ``problem`` is an error or its message."""
+    return Dropped("session", str(path), str(problem))
 
 
 def joined(problems: Iterable[str]) -> str:
@@ -104,18 +109,18 @@ def _search_one(path: Path) -> Found:
         try:
             return Found((source_of(path),), (), ())
         except DataError as problem:
-            return Found((), (), (str(problem),))
-    recordings, skipped, problems = [], [], []
+            return Found((), (), (unusable_at(path, problem),))
+    recordings, skipped, unusable = [], [], []
     for candidate in _candidates(path):
         try:
             recordings.append(source_of(candidate))
         except NotARecording as reason:
             skipped.append(Dropped("session", str(candidate), str(reason)))
         except DataError as problem:
-            problems.append(str(problem))
-    if not recordings and not problems:
-        problems.append(_empty(path, skipped))
-    return Found(tuple(recordings), tuple(skipped), tuple(problems))
+            unusable.append(unusable_at(candidate, problem))
+    if not recordings and not unusable:
+        unusable.append(unusable_at(path, _empty(path, skipped)))
+    return Found(tuple(recordings), tuple(skipped), tuple(unusable))
 
 
 def _candidates(folder: Path) -> Iterator[Path]:
