@@ -26,6 +26,7 @@ _HOME = {
     "SpikeglotError": "spikeglot.errors",
     "check": "spikeglot.api.check",
     "pretrain": "spikeglot.api.pretrain",
+    "finetune": "spikeglot.api.finetune",
     "evaluate": "spikeglot.api.evaluate",
     "load_run": "spikeglot.api.common",
     "decode": "spikeglot.api.decode",
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from spikeglot.api.common import load_run
     from spikeglot.api.decode import decode
     from spikeglot.api.evaluate import evaluate
+    from spikeglot.api.finetune import finetune
     from spikeglot.api.pretrain import pretrain
     from spikeglot.api.raster import draw_raster
     from spikeglot.api.region_matrix import region_matrix
@@ -70,6 +72,7 @@ __all__ = [
     "draw_raster",
     "draw_translation",
     "evaluate",
+    "finetune",
     "from_counts",
     "from_pynapple",
     "from_spike_times",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -17,9 +18,10 @@ from safetensors.torch import load_file, save_file
 from spikeglot.data.prepare import Prepared
 from spikeglot.data.session import Dropped
 from spikeglot.errors import CheckpointError
+from spikeglot.finetune_settings import FinetuneSettings
 from spikeglot.models.mtm import MtM
 from spikeglot.randomness import seeded
-from spikeglot.settings import Recipe, make_recipe
+from spikeglot.settings import Recipe, make_recipe, make_settings
 
 T = TypeVar("T")
 FORMAT = 2
@@ -47,17 +49,32 @@ class SessionCard:
         return cls(counts.session_id, counts.subject_id, counts.unit_ids, tuple(counts.regions), train, val, test)
 
 
+@dataclass(frozen=True)
+class Adapted:
+    """From which model a model was adapted (its folder and the SHA-256 of its weights), how, and to which sessions.
+
+    Which trials were used stands in the cards of these sessions, the seed in ``settings``.
+    """
+
+    folder: str
+    weights_sha256: str
+    session_ids: tuple[str, ...]
+    settings: FinetuneSettings
+
+
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """A model with all that is needed to use it: the recipe that made it and the sessions it knows.
 
-    ``left_out`` lists the sessions that were given but could not be used, and why.
+    ``left_out`` lists the sessions that were given but could not be used, and why. ``adapted`` says where an adapted
+    model comes from.
     """
 
     model: MtM
     recipe: Recipe
     sessions: Mapping[str, SessionCard]
     left_out: tuple[Dropped, ...] = ()
+    adapted: Adapted | None = None
 
 
 def build_model(recipe: Recipe, n_units: Mapping[str, int]) -> MtM:
@@ -76,6 +93,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         "spikeglot": __version__,
         "recipe": checkpoint.recipe.model_dump(mode="json"),
         "left_out": [asdict(one) for one in checkpoint.left_out],
+        "adapted": None if checkpoint.adapted is None else _adapted_to_json(checkpoint.adapted),
     }
     write_json(folder / "config.json", config)
     write_json(folder / "sessions.json", [asdict(card) for card in checkpoint.sessions.values()])
@@ -109,7 +127,17 @@ def load_checkpoint(folder: Path, device: str | torch.device = "cpu") -> Checkpo
             "Copy the whole folder again, or pretrain again."
         ) from error
     left_out = tuple(Dropped(**one) for one in config.get("left_out", ()))
-    return Checkpoint(model.to(device), recipe, {card.session_id: card for card in cards}, left_out)
+    adapted = None if config.get("adapted") is None else _adapted_from_json(config["adapted"], folder)
+    return Checkpoint(model.to(device), recipe, {card.session_id: card for card in cards}, left_out, adapted)
+
+
+def weights_digest(model: MtM) -> str:
+    """Return the SHA-256 of all weights with their names: what a model is, wherever it lies."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def check_same_data(card: SessionCard, prepared: Prepared, where: str) -> None:
@@ -160,3 +188,12 @@ def read_json(path: Path, make: Callable[[Any], T]) -> T:
 
 def _tuples(card: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in card.items()}
+
+
+def _adapted_to_json(adapted: Adapted) -> dict[str, Any]:
+    return {**asdict(adapted), "settings": adapted.settings.model_dump(mode="json")}
+
+
+def _adapted_from_json(values: dict[str, Any], folder: Path) -> Adapted:
+    settings = make_settings(FinetuneSettings, values["settings"], where=f"adaptation of the checkpoint '{folder}'")
+    return Adapted(values["folder"], values["weights_sha256"], tuple(values["session_ids"]), settings)

@@ -74,6 +74,8 @@ class SplitSettings(Settings):
     """Share of trials for the choice of the checkpoint; the rest is the test set."""
     kind: Literal["random", "blocked"] = "random"
     """Random over trials, or blocks of consecutive trials (stricter: few trials have a neighbour in another part)."""
+    train_trials: int | None = Field(default=None, ge=1)
+    """Use this many of the training trials, drawn at random, and validation trials in proportion: few-shot."""
     seed: int = Field(default=0, ge=0)
     """Seed of the permutation; the run's --seed does not change the split."""
 

@@ -15,6 +15,7 @@ One model for many animals' spikes, trained by multi-task masking (MtM).
   show     DATA...                   sessions, units per region, firing rates, trials, what is dropped
   check    DATA...                   whether every session can be trained on, and what to do where not
   pretrain DATA... --out RUN         train one model on all sessions
+  finetune RUN DATA... --out NEW     adapt a model to animals that it has not seen
   evaluate RUN DATA... --out CSV     score the four tasks, exactly, next to baselines
   decode   RUN DATA... --target T    decode choices or traces, next to raw counts and chance
   translate RUN DATA... --out OUT    predict units of some regions from those of others, or all regions from all

@@ -13,6 +13,7 @@ from tyro.conf import AvoidSubcommands, FlagCreatePairsOff, Positional, arg
 
 from spikeglot.cli.settings_flags import registry
 from spikeglot.decode_settings import DecodeSettings
+from spikeglot.finetune_settings import FinetuneSettings
 from spikeglot.settings import TASKS, QualitySettings, Recipe, WindowSettings, load_recipe, make_recipe, make_settings
 
 Data = Annotated[tuple[str, ...], Positional, arg(metavar="DATA...", help_behavior_hint="")]
@@ -77,6 +78,23 @@ class Check(Common):
     recipe: str = "mtm-ndt1"
     """All settings: a TOML file or an embedded name (mtm-ndt1, published, demo). Flags override it."""
     settings: Annotated[Recipe, arg(name="")] = field(default_factory=Recipe)
+
+
+@dataclass(frozen=True)
+class Finetune(Common):
+    """Adapt a trained model to sessions that it has not seen; the given model stays as it was."""
+
+    run: Annotated[Path, Positional, arg(metavar="RUN")] = tyro.MISSING
+    """Folder that `spikeglot pretrain --out` wrote (its best checkpoint), or a checkpoint folder."""
+    data: Data = ()
+    """Files or folders of the new recordings."""
+    out: Path = tyro.MISSING
+    """Folder for the new run: checkpoints and log.csv."""
+    resume: Switch = False
+    """Go on with the run in --out, bit for bit as if it had not stopped."""
+    leave_out_unusable: Switch = False
+    """Adapt without the sessions that cannot be used, and record them; otherwise they stop the run."""
+    settings: Annotated[FinetuneSettings, arg(name="")] = field(default_factory=FinetuneSettings)
 
 
 @dataclass(frozen=True)
@@ -180,6 +198,7 @@ VERBS: dict[str, type[Common]] = {
     "show": Show,
     "check": Check,
     "pretrain": Pretrain,
+    "finetune": Finetune,
     "evaluate": Evaluate,
     "decode": Decode,
     "translate": Translate,
@@ -220,6 +239,9 @@ def parse(verb: str, flags: Sequence[str]) -> Any:
         return replace(given, settings=make_recipe(dump(given.settings)))
     if isinstance(given, Decode):
         checked = make_settings(DecodeSettings, dump(given.settings), "settings of decoding")
+        return replace(given, settings=checked)
+    if isinstance(given, Finetune):
+        checked = make_settings(FinetuneSettings, dump(given.settings), "settings of finetune")
         return replace(given, settings=checked)
     return given
 

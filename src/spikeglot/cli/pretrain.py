@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from spikeglot.cli.arguments import Pretrain
+from spikeglot.cli.arguments import Finetune, Pretrain
 from spikeglot.cli.data import read_data
 from spikeglot.cli.output import Output, check_writable
 from spikeglot.cli.progress import ProgressBars
@@ -55,7 +55,7 @@ def run(arguments: Pretrain, output: Output) -> None:
     output.hint(f"Next: spikeglot evaluate {shlex.quote(str(arguments.out))} {data} --out scores.csv")
 
 
-def how_to_go_on(arguments: Pretrain, output: Output) -> str:
+def how_to_go_on(arguments: Pretrain | Finetune, output: Output) -> str:
     """Say what an interrupted run has left, and the command that goes on with it."""
     if not (arguments.out / "last").exists():
         return "Nothing was trained yet; start again with the same command."

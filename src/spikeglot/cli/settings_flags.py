@@ -43,6 +43,8 @@ def _flag_type(field: FieldInfo) -> Any:
         return Annotated[bool, FlagConversionOff]
     if field.annotation == str | None:
         return Annotated[str | None, arg(metavar="STR", help_behavior_hint="")]
+    if field.annotation == int | None:
+        return Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
     return field.annotation
 
 

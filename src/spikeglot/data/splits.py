@@ -29,12 +29,13 @@ def split_trials(n_trials: int, settings: SplitSettings, session_id: str = "") -
     ``random`` takes them in this order from ``numpy.random.default_rng(seed).permutation(n_trials)``, so the
     indices are shuffled. ``blocked`` cuts the session into `N_STRETCHES` stretches of equal length, and each
     of these into one block of consecutive trials per part, in an order drawn from the seed: every part covers
-    the whole session, but most trials have no neighbour in another part.
+    the whole session, but most trials have no neighbour in another part. With ``train_trials`` only some of the
+    training and validation trials are used (`few_trials`).
 
     Raises
     ------
     DataError
-        A part would be empty.
+        A part would be empty, or there are fewer training trials than asked for.
     """
     n_train = round(settings.train * n_trials)
     n_val = round(settings.val * n_trials)
@@ -48,9 +49,33 @@ def split_trials(n_trials: int, settings: SplitSettings, session_id: str = "") -
     rng = np.random.default_rng(settings.seed)
     if settings.kind == "random":
         order = rng.permutation(n_trials)
-        return Split(*np.split(order, [n_train, n_train + n_val]))
-    part = _blocks((n_train, n_val, n_test), rng)
-    return Split(*(np.flatnonzero(part == p) for p in range(3)))
+        split = Split(*np.split(order, [n_train, n_train + n_val]))
+    else:
+        part = _blocks((n_train, n_val, n_test), rng)
+        split = Split(*(np.flatnonzero(part == p) for p in range(3)))
+    return split if settings.train_trials is None else few_trials(split, settings, session_id)
+
+
+def few_trials(split: Split, settings: SplitSettings, session_id: str = "") -> Split:
+    """Return the split with only ``settings.train_trials`` training trials, and validation trials in proportion.
+
+    They are drawn from the seed, the same first ones for every number; the test trials stay.
+
+    Raises
+    ------
+    DataError
+        There are not that many training trials.
+    """
+    few, n_train = settings.train_trials, len(split.train)
+    assert few is not None
+    if few > n_train:
+        raise DataError(
+            f"Session '{session_id}' has {n_train} training trials, fewer than the {few} that split.train_trials asks "
+            "for. Ask for fewer, or leave it out to use all."
+        )
+    rng = np.random.default_rng([settings.seed, 1])
+    n_val = max(1, round(few * len(split.val) / n_train))
+    return Split(rng.permutation(split.train)[:few], rng.permutation(split.val)[:n_val], split.test)
 
 
 def _blocks(n_per_part: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:

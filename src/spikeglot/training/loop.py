@@ -20,6 +20,7 @@ from spikeglot.events import Listener, StepDone, Stopped, Validated
 from spikeglot.masking.mixture import usable_schemes
 from spikeglot.randomness import generator, seeded
 from spikeglot.settings import Recipe
+from spikeglot.training.freezing import Freezing
 from spikeglot.training.interrupt import StopRequest
 from spikeglot.training.objective import objective
 from spikeglot.training.optimiser import learning_rate, make_optimiser
@@ -34,10 +35,12 @@ def train(
     run: RunFolder,
     listen: Listener,
     position: Position | None = None,
+    freeze: Freezing | None = None,
 ) -> bool:
     """Train ``checkpoint.model`` in place, from ``position`` on; return False if it was interrupted.
 
-    Writes the checkpoints ``best`` and ``last`` into the run folder at every validation and at the end.
+    Writes the checkpoints ``best`` and ``last`` into the run folder at every validation and at the end. ``freeze`` is
+    called before every step and says what is trained in it.
     """
     recipe, device = checkpoint.recipe, pick_device(checkpoint.recipe.train.device)
     check_schemes(recipe, train_sessions)
@@ -58,6 +61,8 @@ def train(
     with StopRequest() as stop:
         for step, batch in batches(recipe, train_sessions, start=position.step):
             began = time.perf_counter()
+            if freeze is not None:
+                freeze(step)
             groups = masked_groups(train_sessions, batch, recipe.mask, generator(recipe.seed, "masks", step))
             loss = training_step(model, optimiser, [g.to(device) for g in groups], recipe, step)
             seconds = time.perf_counter() - began
