@@ -12,7 +12,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "spikeglot"
 SMALL = {"finetune_settings", "errors", "events", "settings", "decode_settings", "randomness", "device", ""}
 """Files that everyone may use; "" is the package itself, for its version."""
 MAY_IMPORT = {
-    "": {"data", "api", "evaluation", "viz"},
+    "": {"data", "api", "studies", "evaluation", "viz"},
     "errors": set(),
     "device": set(),
     "events": set(),
@@ -30,7 +30,8 @@ MAY_IMPORT = {
     "evaluation": {"models", "masking", "metrics", "batch", "data"},
     "viz": {"data", "metrics"},
     "api": {"data", "masking", "metrics", "batch", "models", "checkpoint", "training", "evaluation", "viz"},
-    "cli": {"data", "evaluation", "viz", "api"},
+    "studies": {"data", "evaluation", "viz", "checkpoint", "api"},
+    "cli": {"data", "evaluation", "viz", "api", "studies"},
     "__main__": {"cli"},
 }
 WITHOUT_TORCH = ("errors", "events", "settings", "decode_settings", "finetune_settings", "data", "metrics", "viz")

@@ -28,6 +28,7 @@ _HOME = {
     "pretrain": "spikeglot.api.pretrain",
     "finetune": "spikeglot.api.finetune",
     "evaluate": "spikeglot.api.evaluate",
+    "transfer": "spikeglot.studies.transfer",
     "load_run": "spikeglot.api.common",
     "decode": "spikeglot.api.decode",
     "draw_raster": "spikeglot.api.raster",
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from spikeglot.errors import SpikeglotError
     from spikeglot.evaluation.scores import write_scores, write_table
     from spikeglot.settings import Recipe, load_recipe
+    from spikeglot.studies.transfer import transfer
     from spikeglot.viz.matrix import plot_region_matrix
 
 __all__ = [
@@ -83,6 +85,7 @@ __all__ = [
     "pretrain",
     "region_matrix",
     "simulate_sessions",
+    "transfer",
     "translate",
     "write_scores",
     "write_table",

@@ -192,6 +192,16 @@ def test_the_last_recipe_counts():
 
 
 def test_verbs_are_those_of_the_issue():
-    assert list(VERBS) == ["demo", "show", "check", "pretrain", "finetune", "evaluate", "decode", "translate"]
+    assert list(VERBS) == [
+        "demo",
+        "show",
+        "check",
+        "pretrain",
+        "finetune",
+        "evaluate",
+        "decode",
+        "translate",
+        "transfer",
+    ]
     assert VERBS["show"] is Show
     assert VERBS["pretrain"] is Pretrain

@@ -15,6 +15,7 @@ from spikeglot.cli.settings_flags import registry
 from spikeglot.decode_settings import DecodeSettings
 from spikeglot.finetune_settings import FinetuneSettings
 from spikeglot.settings import TASKS, QualitySettings, Recipe, WindowSettings, load_recipe, make_recipe, make_settings
+from spikeglot.studies.transfer_settings import TransferSettings
 
 Data = Annotated[tuple[str, ...], Positional, arg(metavar="DATA...", help_behavior_hint="")]
 Switch = Annotated[bool, arg(help_behavior_hint="")]
@@ -184,6 +185,25 @@ class Translate(Common):
 
 
 @dataclass(frozen=True)
+class Transfer(Common):
+    """Hold out animals, pretrain on the others, adapt with few trials and score, next to training from scratch.
+
+    Runs that are done in --out are not repeated: start it again after an interruption with the same command.
+    """
+
+    data: Data = ()
+    """Files or folders of recordings of all animals; "simulated" is the embedded data set."""
+    hold_out: Annotated[tuple[str, ...], arg(metavar="SUBJECT...", help_behavior_hint="")] = tyro.MISSING
+    """Subjects that no model is pretrained on: animals, never days."""
+    out: Path = tyro.MISSING
+    """Folder of the study: its runs, transfer.csv and transfer.png."""
+    recipe: str = "mtm-ndt1"
+    """All settings: a TOML file or an embedded name (mtm-ndt1, published, demo). Flags override it."""
+    study: TransferSettings = field(default_factory=TransferSettings)
+    settings: Annotated[Recipe, arg(name="")] = field(default_factory=Recipe)
+
+
+@dataclass(frozen=True)
 class Demo(Common):
     """Simulate animals, pretrain, evaluate, and draw: the whole way in under three minutes."""
 
@@ -202,6 +222,7 @@ VERBS: dict[str, type[Common]] = {
     "evaluate": Evaluate,
     "decode": Decode,
     "translate": Translate,
+    "transfer": Transfer,
 }
 
 
@@ -220,9 +241,9 @@ def parse(verb: str, flags: Sequence[str]) -> Any:
     if verb == "show":
         loaded = load_recipe(recipe) if recipe else Recipe()
         default = Show(recipe=recipe, window=loaded.window, quality=loaded.quality)
-    elif verb in ("check", "pretrain"):
+    elif verb in ("check", "pretrain", "transfer"):
         name = recipe or "mtm-ndt1"
-        default = (Check if verb == "check" else Pretrain)(recipe=name, settings=load_recipe(name))
+        default = VERBS[verb](recipe=name, settings=load_recipe(name))  # type: ignore[call-arg]
     given = tyro.cli(
         VERBS[verb],
         args=list(flags),
@@ -237,6 +258,9 @@ def parse(verb: str, flags: Sequence[str]) -> Any:
         return replace(given, window=checked.window, quality=checked.quality)
     if isinstance(given, Check | Pretrain):
         return replace(given, settings=make_recipe(dump(given.settings)))
+    if isinstance(given, Transfer):
+        study = make_settings(TransferSettings, dump(given.study), "settings of transfer")
+        return replace(given, settings=make_recipe(dump(given.settings)), study=study)
     if isinstance(given, Decode):
         checked = make_settings(DecodeSettings, dump(given.settings), "settings of decoding")
         return replace(given, settings=checked)

@@ -21,6 +21,7 @@ STAGES = {
     "baselines": "baselines",
     "decode": "decoding",
     "train": "training",
+    "study": "study",
 }
 SECONDS_BETWEEN_LINES = 10.0
 VALIDATION_TITLE = "validation on fixed masks, bits per spike against the training mean (pooled)"
