@@ -33,11 +33,11 @@ def transfer_summary(table: pd.DataFrame, aggregation: str = "mean") -> pd.DataF
     rows = rows.merge(scratch.loc[:, [*keys, "value"]].rename(columns={"value": "scratch"}), on=keys, how="left")
     rows["gain"] = (rows["value"] - rows["scratch"]).where((rows["n_pretrained"] > 0) & (rows["model"] == "mtm"))
     out = []
-    for names, group in rows.groupby([*CELL, "task"], sort=False):
+    for _, group in rows.groupby([*CELL, "task"], sort=False):
         low, high = interval(group["gain"].to_numpy())
         out.append(
             {
-                **dict(zip([*CELL, "task"], names, strict=True)),
+                **group.iloc[0][[*CELL, "task"]].to_dict(),
                 "value": float(np.nanmean(group["value"].to_numpy())),
                 "n_sessions": int(np.isfinite(group["value"].to_numpy()).sum()),
                 "gain": float(group["gain"].to_numpy().mean()),
