@@ -65,7 +65,7 @@ def test_memory_changes_nothing_but_the_size_of_batches(model, session, predicti
 
 def test_a_larger_budget_is_used(model, session):
     sizes = []
-    for memory_mb in (0, 1, 4):
+    for memory_mb in (0, 1, 16):
         events = []
         many = np.tile(np.arange(40), 10)
         predict_tasks(model, session, many, tasks=["co-smoothing"], memory_mb=memory_mb or 1, listen=events.append)

@@ -11,11 +11,14 @@ from torch import Tensor
 from spikeglot.batch import SessionTensors
 from spikeglot.events import Listener, Progress, silent
 from spikeglot.masking.tasks import Questions, ask, questions
+from spikeglot.models.held_out import HeldOut
 from spikeglot.models.mtm import MtM
 from spikeglot.settings import TASKS
 
 ARRAYS_PER_PAIR = 16
 """About how many float32 arrays (time, unit) one pair keeps alive inside the model."""
+FLOATS_PER_TOKEN = 12
+"""About how many times its width a token keeps alive inside the backbone."""
 
 
 def predict_tasks(
@@ -67,22 +70,64 @@ def predict_questions(
     Returns log-rates (trial, time, unit) float32. ``tell`` is called with the number of (trial, question) pairs of
     each batch.
     """
-    device = next(model.parameters()).device
     was_training = model.training
     model.eval()
     index = torch.from_numpy(np.asarray(trials))
+    predict = predict_hidden_bins if asked.n_hidden_bins else predict_hidden_units
+    log_rate = predict(model, session, index, asked, prompted, memory_mb * 2**20 // 4, tell)
+    model.train(was_training)
+    return log_rate.numpy()
+
+
+def predict_hidden_units(
+    model: MtM,
+    session: SessionTensors,
+    index: Tensor,
+    asked: Questions,
+    prompted: bool,
+    n_floats: int,
+    tell: Callable[[int], None],
+) -> Tensor:
+    """Predict questions that hide whole units, many questions of all trials at once; ``n_floats`` bounds a batch."""
+    device = next(model.parameters()).device
     n_bins, n_units = session.counts.shape[1:]
-    pairs_at_once = max(1, memory_mb * 2**20 // (4 * n_bins * n_units * ARRAYS_PER_PAIR))
     log_rate = torch.full((len(index), n_bins, n_units), float("nan"))
-    for row, trial in pairs(asked, len(index), pairs_at_once):
+    per_pair = n_bins * FLOATS_PER_TOKEN * model.settings.width
+    trials_at_once = max(1, min(len(index), n_floats // (4 * n_bins * n_units)))
+    for some in torch.arange(len(index)).split(trials_at_once):
+        counts, start_s = session.counts[index[some]].float(), session.start_s[index[some]]
+        held_out = HeldOut(model, session.session_id, counts.to(device), start_s.to(device))
+        for rows in torch.arange(len(asked)).split(max(1, n_floats // (per_pair * len(some)))):
+            prompt = ask(asked, rows, n_bins).prompt if prompted else torch.zeros(len(rows), dtype=torch.int64)
+            targets = [asked.target[row].nonzero()[:, 0] for row in rows]
+            found = held_out.predict(asked.visible[rows].to(device), [t.to(device) for t in targets], prompt.to(device))
+            for units, values in zip(targets, found, strict=True):
+                log_rate[some[:, None], :, units] = values.cpu().transpose(1, 2)
+            tell(len(rows) * len(some))
+    return log_rate
+
+
+def predict_hidden_bins(
+    model: MtM,
+    session: SessionTensors,
+    index: Tensor,
+    asked: Questions,
+    prompted: bool,
+    n_floats: int,
+    tell: Callable[[int], None],
+) -> Tensor:
+    """Predict questions that hide bins: one pass of the model per (trial, question) pair."""
+    device = next(model.parameters()).device
+    n_bins, n_units = session.counts.shape[1:]
+    log_rate = torch.full((len(index), n_bins, n_units), float("nan"))
+    for row, trial in pairs(asked, len(index), max(1, n_floats // (n_bins * n_units * ARRAYS_PER_PAIR))):
         mask = ask(asked, row, n_bins)
         group = session.group(index[trial], mask if prompted else mask.unprompted())
         predicted = model([group.to(device)])[0].cpu()
         pair, time, unit = mask.target.nonzero(as_tuple=True)
         log_rate[trial[pair], time, unit] = predicted[pair, time, unit]
         tell(len(row))
-    model.train(was_training)
-    return log_rate.numpy()
+    return log_rate
 
 
 def pairs(asked: Questions, n_trials: int, at_once: int) -> list[tuple[Tensor, Tensor]]:

@@ -79,7 +79,8 @@ class MtM(nn.Module):
         channels = torch.cat([channels for channels, _ in stitched])
         prompt = torch.cat([group.mask.prompt for group in groups])
         causal = torch.cat([group.mask.causal for group in groups])
-        states = self.backbone(channels, self._prefix(groups, prompt), causal)
+        own = [self.stitcher(group.session_id).token.expand(len(group.mask), -1) for group in groups]
+        states = self.backbone(channels, self.prefix(prompt, torch.cat(own)), causal)
         parts = states.split([len(group.mask) for group in groups])
         return [(part, known) for part, (_, known) in zip(parts, stitched, strict=True)]
 
@@ -101,12 +102,11 @@ class MtM(nn.Module):
             tokens = layer(tokens, allowed, rotation)
         return self.norm(tokens[:, n_prefix:])
 
-    def _prefix(self, groups: Sequence[Group], prompt: Tensor) -> Tensor:
-        """Return the prompt token and, if the model has them, the session token of every trial."""
+    def prefix(self, prompt: Tensor, session_token: Tensor) -> Tensor:
+        """Return (trial, token, width): the prompt tokens and, if the model has them, the session tokens."""
         tokens = [self.prompts(prompt)]
         if self.settings.session_token:
-            own = [self.stitcher(group.session_id).token.expand(len(group.mask), -1) for group in groups]
-            tokens.append(torch.cat(own))
+            tokens.append(session_token)
         return torch.stack(tokens, dim=1)
 
     def stitcher(self, session_id: str) -> Stitcher:

@@ -39,15 +39,17 @@ class Stitcher(nn.Module):
 
     def stitch(self, group: Group) -> tuple[Tensor, Tensor | None]:
         """Return channels (trial, time, stitch_width) and the log-rates known in closed form, if any."""
-        visible = group.mask.visible
+        channels = self.read_in(self.scaled(group.counts) * group.mask.visible)
         if self.start == "zero":
-            return self.read_in(group.counts * visible), None
-        scaled = (group.counts - self.mean_count) / self.mean_count.sqrt()
-        channels = self.read_in(scaled * visible)
+            return channels, None
         if self.factors is None:
             return channels, self.mean_count.log()
         known, latent = self.factors(group)
         return channels + self.read_factors(latent), known
+
+    def scaled(self, counts: Tensor) -> Tensor:
+        """Return counts (trial, time, unit) as they enter the read-in, before any are hidden."""
+        return counts if self.start == "zero" else (counts - self.mean_count) / self.mean_count.sqrt()
 
     def read_out(self, states: Tensor, known: Tensor | None) -> Tensor:
         """Return log-rates (trial, time, unit) from states (trial, time, width)."""

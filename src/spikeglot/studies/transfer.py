@@ -149,7 +149,7 @@ def score_cell(
     rows = [scores.loc[scores["aggregation"].isin(["mean", "pooled"]), list(KEEP)]]
     if settings.target:
         rows.append(decoded(checkpoint, session, settings, listen))
-    frame = pd.concat(rows, ignore_index=True)
+    frame = pd.concat([part for part in rows if len(part)], ignore_index=True)
     frame = frame.assign(masks=cell.masks, n_pretrained=cell.n_pretrained, n_trials=cell.n_trials)
     write_table(frame, done)
     return frame
@@ -182,18 +182,25 @@ def with_masks(recipe: Recipe, masks: str) -> Recipe:
 
 
 def decoded(checkpoint: Checkpoint, session: Session, settings: TransferSettings, listen: Listener) -> pd.DataFrame:
-    """Return the scores of the linear decoder on log-rates, on counts, and of chance, as rows of the study."""
-    table = decode(
-        checkpoint,
-        [session],
-        target=settings.target,
-        trials=settings.target_trials,
-        decoders=("linear",),
-        prompts=("neuron",) if "neuron" in checkpoint.recipe.mask.schemes else (),
-        shuffles=0,
-        seed=settings.seed,
-        listen=listen,
-    )
+    """Return the scores of the linear decoder on log-rates, on counts, and of chance, as rows of the study.
+
+    A session that cannot be decoded (too few trials of a class, for instance) is told and has no rows.
+    """
+    try:
+        table = decode(
+            checkpoint,
+            [session],
+            target=settings.target,
+            trials=settings.target_trials,
+            decoders=("linear",),
+            prompts=("neuron",) if "neuron" in checkpoint.recipe.mask.schemes else (),
+            shuffles=0,
+            seed=settings.seed,
+            listen=listen,
+        )
+    except DataError as problem:
+        listen(LeftOut(session.session_id, str(problem)))
+        return pd.DataFrame(columns=list(KEEP))
     rows = table.loc[(table["aggregation"] == "session") & (table["null"] == "")]
     names = {"log-rates": MTM, "hidden-states": "mtm hidden states"}
     model = [names.get(row.features, row.features or row.decoder) for row in rows.itertuples()]

@@ -1,0 +1,97 @@
+"""Exact predictions of hidden units, fast: what does not depend on the question is computed once per trial.
+
+A question hides whole units, the same in every bin. Then smoothed counts do not depend on it, except that those of
+hidden units do not count; the information of the visible units about the factors is the same in every trial; and only
+the hidden units need to be read out. `HeldOut` gives what ``model([group])`` gives, to rounding (a test holds it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from spikeglot.models.factors import MAX_LOG_RATE, unsure
+from spikeglot.models.mtm import MtM
+
+
+class HeldOut:
+    """Trials of one session, ready for any number of questions.
+
+    ``counts`` (trial, time, unit) float32, ``start_s`` (trial,), on the device of the model.
+    """
+
+    def __init__(self, model: MtM, session_id: str, counts: Tensor, start_s: Tensor) -> None:
+        self.model, self.stitcher = model, model.stitcher(session_id)
+        self.n_trials, self.n_bins, self.n_units = counts.shape
+        self.scaled = self.stitcher.scaled(counts).flatten(0, 1)
+        self.has_say = bool((self.stitcher.readout.weight != 0).any() or (self.stitcher.readout.bias != 0).any())
+        factors = self.stitcher.factors
+        if factors is not None:
+            both_ways = torch.zeros(self.n_trials, dtype=torch.bool, device=counts.device)
+            features = factors.features(counts, torch.ones_like(counts), both_ways)
+            self.features = [x.flatten(0, 1) for x in features]
+            self.known = (factors.baseline(start_s) + factors.intercept).flatten(0, 1)
+
+    def predict(self, visible: Tensor, targets: Sequence[Tensor], prompt: Tensor) -> list[Tensor]:
+        """Return per question the log-rates (trial, time, target unit).
+
+        ``visible`` (question, unit) bool, ``targets`` the hidden units that each question asks for, ``prompt``
+        (question,) as in `Mask`.
+        """
+        seen = visible.float()
+        latent, known = self._known(seen, targets)
+        if not self.has_say:
+            return known
+        states = self._states(seen, latent, prompt)
+        readout = self.stitcher.readout
+        return [
+            before + states[q] @ readout.weight[units].T + readout.bias[units]
+            for q, (before, units) in enumerate(zip(known, targets, strict=True))
+        ]
+
+    def _known(self, seen: Tensor, targets: Sequence[Tensor]) -> tuple[Tensor | None, list[Tensor]]:
+        """Return the factors (question, trial x time, factor) and what is known in closed form of the targets."""
+        shape, factors = (self.n_trials, self.n_bins, -1), self.stitcher.factors
+        if factors is None:
+            log_mean = torch.zeros_like(self.stitcher.mean_count)
+            if self.stitcher.start != "zero":
+                log_mean = self.stitcher.mean_count.log()
+            return None, [log_mean[units].expand(self.n_trials, self.n_bins, -1) for units in targets]
+        latents = []
+        known = [self.known[:, units] for units in targets]
+        for s, x in enumerate(self.features):
+            loading = factors.loading[s]
+            n_factors = loading.shape[1]
+            precise = loading * torch.exp(-factors.log_private[s])[:, None]
+            evidence = _hiding(x, seen, precise)
+            outer = (precise[:, :, None] * loading[:, None, :]).flatten(1)
+            information = (seen @ outer).unflatten(1, (n_factors, n_factors)) + torch.eye(n_factors, device=seen.device)
+            covariance = torch.cholesky_inverse(torch.linalg.cholesky(information))
+            z = evidence @ covariance
+            for q, units in enumerate(targets):
+                weight = factors.weight[s][:, units]
+                known[q] = known[q] + z[q] @ weight + unsure(covariance[q : q + 1], weight)
+            latents.append(z)
+        return torch.cat(latents, dim=-1), [one.clamp_max(MAX_LOG_RATE).unflatten(0, shape[:2]) for one in known]
+
+    def _states(self, seen: Tensor, latent: Tensor | None, prompt: Tensor) -> Tensor:
+        """Return the states of the backbone (question, trial, time, width)."""
+        read_in = self.stitcher.read_in
+        channels = _hiding(self.scaled, seen, read_in.weight.T) + read_in.bias
+        if latent is not None:
+            channels = channels + self.stitcher.read_factors(latent)
+        n = len(seen) * self.n_trials
+        prompts = prompt.repeat_interleave(self.n_trials)
+        prefix = self.model.prefix(prompts, self.stitcher.token.expand(n, -1))
+        causal = torch.zeros(n, dtype=torch.bool, device=seen.device)
+        states = self.model.backbone(channels.reshape(n, self.n_bins, -1), prefix, causal)
+        return states.unflatten(0, (len(seen), self.n_trials))
+
+
+def _hiding(x: Tensor, seen: Tensor, weight: Tensor) -> Tensor:
+    """Return (question, sample, channel): x (sample, unit) times weight (unit, channel), over the units seen."""
+    n_questions, n_units = seen.shape
+    weights = (seen.T[:, :, None] * weight[:, None, :]).reshape(n_units, -1)
+    return (x @ weights).unflatten(1, (n_questions, -1)).transpose(0, 1)

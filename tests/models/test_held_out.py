@@ -1,0 +1,58 @@
+"""The fast exact predictions equal those of the model itself, question by question."""
+
+import pytest
+import torch
+
+from spikeglot.evaluation.exact import predict_hidden_bins, predict_hidden_units
+from spikeglot.masking.tasks import questions
+from spikeglot.masking.translation import translation
+
+MEMORY = 2**22
+
+
+def quiet(n_pairs):
+    pass
+
+
+@pytest.mark.parametrize("start", ["zero", "rates", "factors"])
+@pytest.mark.parametrize("position", ["learned", "rotary"])
+@pytest.mark.parametrize("task", ["co-smoothing", "inter-region", "intra-region"])
+@pytest.mark.parametrize("prompted", [True, False])
+def test_it_equals_a_pass_of_the_model_for_every_pair(factories, start, position, task, prompted):
+    session = factories.make_session()
+    recipe = factories.small_recipe(model={"start": start, "position": position})
+    model = factories.make_model(recipe, {"a": session}, loud=True)
+    asked = questions(task, session.region, session.counts.shape[1])
+    index = torch.tensor([3, 17, 4])
+    with torch.no_grad():
+        fast, slow = (
+            predict(model, session, index, asked, prompted, MEMORY, quiet)
+            for predict in (predict_hidden_units, predict_hidden_bins)
+        )
+    torch.testing.assert_close(fast, slow, atol=1e-5, rtol=1e-5, equal_nan=True)
+
+
+@pytest.mark.parametrize("memory", [1, 20_000, 10**9])
+def test_the_size_of_batches_changes_nothing(factories, memory):
+    session = factories.make_session()
+    model = factories.make_model(factories.small_recipe(model={"start": "factors"}), {"a": session}, loud=True)
+    asked = questions("co-smoothing", session.region, session.counts.shape[1])
+    index = torch.arange(5)
+    n_told = []
+    with torch.no_grad():
+        found = predict_hidden_units(model, session, index, asked, True, memory, n_told.append)
+        expected = predict_hidden_units(model, session, index, asked, True, 10**6, quiet)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    assert sum(n_told) == 5 * len(asked)
+
+
+def test_a_readout_without_a_say_costs_no_pass_of_the_backbone(factories, monkeypatch):
+    session = factories.make_session()
+    model = factories.make_model(factories.small_recipe(model={"start": "factors"}), {"a": session})
+    asked = translation(session.region == 0, session.region == 1)
+    index = torch.arange(4)
+    with torch.no_grad():
+        expected = predict_hidden_bins(model, session, index, asked, True, MEMORY, quiet)
+        monkeypatch.setattr(model, "backbone", None)
+        found = predict_hidden_units(model, session, index, asked, True, MEMORY, quiet)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5, equal_nan=True)
