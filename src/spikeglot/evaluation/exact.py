@@ -97,7 +97,7 @@ def predict_hidden_units(
     for some in torch.arange(len(index)).split(trials_at_once):
         counts, start_s = session.counts[index[some]].float(), session.start_s[index[some]]
         held_out = HeldOut(model, session.session_id, counts.to(device), start_s.to(device))
-        for rows in torch.arange(len(asked)).split(max(1, n_floats // (per_pair * len(some)))):
+        for rows in torch.arange(len(asked)).split(max(1, n_floats // (per_pair * max(1, len(some))))):
             prompt = ask(asked, rows, n_bins).prompt if prompted else torch.zeros(len(rows), dtype=torch.int64)
             targets = [asked.target[row].nonzero()[:, 0] for row in rows]
             found = held_out.predict(asked.visible[rows].to(device), [t.to(device) for t in targets], prompt.to(device))
