@@ -94,10 +94,10 @@ def predict_hidden_units(
     log_rate = torch.full((len(index), n_bins, n_units), float("nan"))
     per_pair = n_bins * FLOATS_PER_TOKEN * model.settings.width
     trials_at_once = max(1, min(len(index), n_floats // (4 * n_bins * n_units)))
-    for some in torch.arange(len(index)).split(trials_at_once):
+    for some in torch.arange(len(index)).split(trials_at_once) if len(index) else ():
         counts, start_s = session.counts[index[some]].float(), session.start_s[index[some]]
         held_out = HeldOut(model, session.session_id, counts.to(device), start_s.to(device))
-        for rows in torch.arange(len(asked)).split(max(1, n_floats // (per_pair * max(1, len(some))))):
+        for rows in torch.arange(len(asked)).split(max(1, n_floats // (per_pair * len(some)))):
             prompt = ask(asked, rows, n_bins).prompt if prompted else torch.zeros(len(rows), dtype=torch.int64)
             targets = [asked.target[row].nonzero()[:, 0] for row in rows]
             found = held_out.predict(asked.visible[rows].to(device), [t.to(device) for t in targets], prompt.to(device))
