@@ -64,7 +64,7 @@ def test_leaving_a_unit_out_is_hiding_it():
         loading, private = factor_analysis(gaussian_samples(), 3)
         factors.loading[0].copy_(loading)
         factors.log_private[0].copy_(private.log())
-        found, _ = leave_one_out(factors, 0, x, torch.tensor([0, 5, 11]))
+        found = leave_one_out(factors, 0, x, torch.tensor([0, 5, 11]))
         for row, unit in enumerate([0, 5, 11]):
             seen = torch.ones(50, 12)
             seen[:, unit] = 0

@@ -94,7 +94,7 @@ def predict_hidden_units(
     log_rate = torch.full((len(index), n_bins, n_units), float("nan"))
     per_pair = n_bins * FLOATS_PER_TOKEN * model.settings.width
     trials_at_once = max(1, min(len(index), n_floats // (4 * n_bins * n_units)))
-    for some in torch.arange(len(index)).split(trials_at_once) if len(index) else ():
+    for some in torch.arange(len(index)).split(trials_at_once) if len(index) and len(asked) else ():
         counts, start_s = session.counts[index[some]].float(), session.start_s[index[some]]
         held_out = HeldOut(model, session.session_id, counts.to(device), start_s.to(device))
         for rows in torch.arange(len(asked)).split(max(1, n_floats // (per_pair * len(some)))):

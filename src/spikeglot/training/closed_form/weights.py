@@ -25,18 +25,19 @@ class Evidence:
     rows: Tensor
     hides_units: bool
 
-    def of(self, units: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return factors (unit, sample, scale x factor) and their covariance (unit, factor, factor) per scale."""
+    def of(self, units: Tensor) -> Tensor:
+        """Return the factors (unit, sample, scale x factor) that the regression of each unit sees."""
         if self.hides_units:
-            found = [leave_one_out(self.factors, s, x, units) for s, x in enumerate(self.features)]
-            return torch.cat([mean for mean, _ in found], dim=-1), [covariance for _, covariance in found]
-        means, covariances = [], []
+            return torch.cat([leave_one_out(self.factors, s, x, units) for s, x in enumerate(self.features)], dim=-1)
         everyone = torch.ones(1, self.features[0].shape[1])
-        for s, x in enumerate(self.features):
-            mean, covariance = self.factors.posterior(s, x[None], everyone)
-            means.append(mean[0, self.rows])
-            covariances.append(covariance.expand(len(units), -1, -1))
-        return torch.cat(means, dim=-1).expand(len(units), -1, -1), covariances
+        means = [self.factors.posterior(s, x[None], everyone)[0][0, self.rows] for s, x in enumerate(self.features)]
+        return torch.cat(means, dim=-1).expand(len(units), -1, -1)
+
+    def covariance(self, s: int) -> Tensor:
+        """Return the covariance (unit, factor, factor) of the factors of scale ``s`` that each unit's regression sees."""
+        n_units = self.features[s].shape[1]
+        seen = 1 - torch.eye(n_units) if self.hides_units else torch.ones(n_units, n_units)
+        return self.factors.posterior(s, torch.zeros(n_units, 1, n_units), seen)[1]
 
 
 def gather_evidence(factors: Factors, counts: Tensor, hides_units: bool, draws: Generator) -> Evidence:
@@ -54,11 +55,11 @@ def gather_evidence(factors: Factors, counts: Tensor, hides_units: bool, draws: 
 
 def fit_weights(factors: Factors, evidence: Evidence, counts: Tensor, start_s: Tensor, before: Prior) -> Fitted:
     """Fit all that a unit's log-rate is made of (in place), each unit's factors inferred without what they predict."""
-    n_scales, n_factors, n_units = factors.weight.shape
+    n_scales, n_factors, _ = factors.weight.shape
     time = time_predictors(factors, start_s, len(before.mean) - 1 - n_scales * n_factors)[evidence.rows]
     n_time, n_drift = time.shape[1], len(factors.drift)
     fitted = regress_units(
-        lambda units: torch.cat([time.expand(len(units), -1, -1), evidence.of(units)[0]], dim=-1),
+        lambda units: torch.cat([time.expand(len(units), -1, -1), evidence.of(units)], dim=-1),
         counts.flatten(0, 1)[evidence.rows].T,
         factors.log_mean.detach()[:, None],
         len(time),
@@ -68,11 +69,10 @@ def fit_weights(factors: Factors, evidence: Evidence, counts: Tensor, start_s: T
     factors.weight.copy_(by_scale.permute(1, 2, 0))
     factors.drift.copy_(fitted.weight[:, 1 : 1 + n_drift].T)
     factors.psth.copy_(course(factors.n_bins, n_time - 1 - n_drift) @ fitted.weight[:, 1 + n_drift : n_time].T)
-    for unit in range(n_units):
-        # the intercept holds for factors as sure as here; the model adds what less sure ones change
-        covariances = evidence.of(torch.tensor([unit]))[1]
-        added = [unsure(c, w[:, None]) for c, w in zip(covariances, by_scale[unit], strict=True)]
-        factors.intercept[unit] = fitted.weight[unit, 0] - torch.stack(added).sum()
+    # the intercept holds for factors as sure as here; the model adds what less sure ones change
+    factors.intercept.copy_(fitted.weight[:, 0])
+    for s in range(n_scales):
+        factors.intercept.sub_(unsure(evidence.covariance(s), factors.weight[s]).diagonal())
     return fitted
 
 
@@ -90,15 +90,11 @@ def course(n_bins: int, n_waves: int) -> Tensor:
     return math.sqrt(2) * torch.cos(math.pi * share[:, None] * torch.arange(1, n_waves + 1))
 
 
-def leave_one_out(factors: Factors, s: int, x: Tensor, units: Tensor) -> tuple[Tensor, Tensor]:
-    """Infer the factors of scale ``s`` from x (sample, unit) without each of the units in turn.
-
-    Returns their mean (unit, sample, factor) and covariance (unit, factor, factor).
-    """
+def leave_one_out(factors: Factors, s: int, x: Tensor, units: Tensor) -> Tensor:
+    """Infer the factors (unit, sample, factor) of scale ``s`` from x (sample, unit) without each unit in turn."""
     loading = factors.loading[s]
     precise = loading * torch.exp(-factors.log_private[s])[:, None]
     information = torch.eye(loading.shape[1]) + loading.T @ precise
     own = loading[units][:, :, None] * precise[units][:, None, :]
     evidence = (x @ precise) - x[:, units].T[:, :, None] * precise[units][:, None, :]
-    covariance = torch.linalg.inv(information - own)
-    return evidence @ covariance, covariance
+    return evidence @ torch.linalg.inv(information - own)
