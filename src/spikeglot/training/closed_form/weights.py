@@ -34,7 +34,7 @@ class Evidence:
         return torch.cat(means, dim=-1).expand(len(units), -1, -1)
 
     def covariance(self, s: int) -> Tensor:
-        """Return the covariance (unit, factor, factor) of the factors of scale ``s`` that each unit's regression sees."""
+        """Return the covariance (unit, factor, factor) of the factors of scale ``s`` in each unit's regression."""
         n_units = self.features[s].shape[1]
         seen = 1 - torch.eye(n_units) if self.hides_units else torch.ones(n_units, n_units)
         return self.factors.posterior(s, torch.zeros(n_units, 1, n_units), seen)[1]
