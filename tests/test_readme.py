@@ -34,6 +34,13 @@ WRITES = {
         "runs/python/best",
     ),
     "docs/how-to/load-your-data.md": ("monday.npz",),
+    "docs/how-to/adapt-to-a-new-animal.md": (
+        "new_animal.csv",
+        "runs/fourth-animal/best",
+        "adapted_20.csv",
+        "scratch_20.csv",
+        "five_animals.csv",
+    ),
     "docs/how-to/decode.md": ("choice.csv", "motion.csv", "runs/animals/best"),
     "docs/how-to/train-on-many-sessions.md": (
         "runs/days/best",
@@ -113,7 +120,7 @@ def test_every_verb_and_both_commands_are_in_the_readme():
     for line in (
         "make demo",
         "make test",
-        *(f"spikeglot {verb}" for verb in ("show ", "pretrain ", "evaluate ", "decode")),
+        *(f"spikeglot {verb}" for verb in ("show ", "pretrain ", "finetune ", "evaluate ", "decode")),
     ):
         assert line in text
     targets = re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), re.M)

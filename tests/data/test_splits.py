@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeglot.data.splits import N_STRETCHES, split_trials
+from spikeglot.data.splits import N_STRETCHES, few_trials, split_trials
 from spikeglot.errors import DataError
 from spikeglot.settings import SplitSettings
 
@@ -54,3 +54,49 @@ def test_the_seed_decides(kind):
 def test_too_few_trials_are_an_error(kind):
     with pytest.raises(DataError, match=r"4 trials of session 'tiny': 3 train, 0 val and 1 test"):
         split_trials(4, SplitSettings(kind=kind), "tiny")
+
+
+@pytest.mark.parametrize("kind", ["random", "blocked"])
+def test_few_trials_are_some_of_the_training_and_validation_trials(kind):
+    whole = split_trials(300, SplitSettings(kind=kind))
+    few = split_trials(300, SplitSettings(kind=kind, train_trials=20))
+    assert len(np.unique(few.train)) == 20
+    assert set(few.train) < set(whole.train)
+    assert len(np.unique(few.val)) == 3, "20 of 210 training trials, so as large a share of 30"
+    assert set(few.val) < set(whole.val)
+    np.testing.assert_array_equal(few.test, whole.test)
+
+
+@pytest.mark.parametrize("kind", ["random", "blocked"])
+def test_fewer_trials_are_the_first_of_more(kind):
+    """So that a curve over numbers of trials adds trials, and is not one draw after another."""
+    more, fewer = (split_trials(300, SplitSettings(kind=kind, train_trials=n)) for n in (50, 10))
+    np.testing.assert_array_equal(fewer.train, more.train[:10])
+    np.testing.assert_array_equal(fewer.val, more.val[: len(fewer.val)])
+
+
+def test_few_trials_of_blocks_come_from_the_whole_session():
+    """The first of a blocked split in the order of time would all be from its first stretch."""
+    few = split_trials(300, SplitSettings(kind="blocked", train_trials=40))
+    assert np.unique(few.train // (300 // N_STRETCHES)).tolist() == list(range(N_STRETCHES))
+
+
+@pytest.mark.parametrize("kind", ["random", "blocked"])
+def test_the_seed_decides_which_few(kind):
+    whole = split_trials(100, SplitSettings(kind=kind))
+    draws = [few_trials(whole, SplitSettings(kind=kind, seed=seed, train_trials=10)) for seed in (0, 0, 1)]
+    assert draws[0].train.tolist() == draws[1].train.tolist()
+    assert set(draws[0].train) != set(draws[2].train)
+
+
+def test_few_trials_keep_one_to_validate_on():
+    assert len(split_trials(40, SplitSettings(train_trials=1)).val) == 1
+
+
+def test_all_trials_may_be_asked_for_and_no_more():
+    whole = split_trials(100, SplitSettings())
+    every = split_trials(100, SplitSettings(train_trials=70))
+    assert set(every.train) == set(whole.train)
+    assert set(every.val) == set(whole.val)
+    with pytest.raises(DataError, match="Session 'tiny' has 70 training trials, fewer than the 71"):
+        split_trials(100, SplitSettings(train_trials=71), "tiny")
