@@ -47,6 +47,7 @@ WRITES = {
         "runs/python-days/last",
         "runs/shares/validation.csv",
     ),
+    "docs/how-to/transfer-study.md": ("runs/study/transfer.png", "runs/python-study/transfer.csv"),
     "docs/how-to/recipes.md": ("mine.toml", "runs/mine/last"),
     "docs/how-to/translate.md": (
         "rates.npz",

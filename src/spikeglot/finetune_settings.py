@@ -15,9 +15,10 @@ Method = Literal["closed-form", "stitchers", "gradual", "everything"]
 class FinetuneSettings(Settings):
     """How a trained model is adapted to sessions that it has not seen."""
 
-    method: Method = "gradual"
+    method: Method | None = None
     """closed-form: nothing is trained, usable within seconds; stitchers: the backbone stays; gradual: stitchers first,
-    then everything; everything: all from the first step. The best validated step is kept, step 0 included."""
+    then everything; everything: all from the first step. The best validated step is kept, step 0 included. By default
+    closed-form for a model that starts from factors, gradual for others."""
     trials: int | None = Field(default=None, ge=1)
     """Training trials per session, drawn at random, and validation trials in proportion; without it all."""
     steps: int = Field(default=200, ge=0)

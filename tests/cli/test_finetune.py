@@ -90,7 +90,7 @@ def test_what_cannot_be_used_is_left_out_only_when_asked(shell, run, new, tmp_pa
     [
         (("--trials", "29"), "28 training trials, fewer than the 29"),
         (("--trials", "0"), "trials"),
-        (("--keep-sessions", "True"), "the backbone changes"),
+        (("--method", "gradual", "--keep-sessions", "True"), "the backbone changes"),
         (("--unfreeze-at", "1.5"), "unfreeze_at"),
     ],
 )

@@ -58,8 +58,9 @@ def finetune(
         The run was interrupted; ``last`` holds the state.
     """
     wanted = make_settings(FinetuneSettings, settings, where="settings of finetune")
-    check_keeping(wanted)
     trained = run if isinstance(run, Checkpoint) else load_run(run)
+    wanted = with_method(wanted, trained.recipe)
+    check_keeping(wanted)
     recipe = adapted_recipe(trained.recipe, wanted)
     folder = RunFolder(Path(out), resume)
     checkpoint, position = folder.load_last(recipe) if resume else (None, None)
@@ -90,6 +91,23 @@ def finetune(
     if not finished:
         raise KeyboardInterrupt
     return load_checkpoint(folder.path / "best")
+
+
+def with_method(settings: FinetuneSettings, recipe: Recipe) -> FinetuneSettings:
+    """Return the settings with the method that suits a model where none is named.
+
+    Raises
+    ------
+    SettingsError
+        The closed form alone is asked of a model that has none: new units would be read out at random.
+    """
+    has_closed_form = recipe.model.start == "factors"
+    if settings.method == "closed-form" and not has_closed_form:
+        raise SettingsError(
+            f"method closed-form needs a model that starts from factors; this one has model.start "
+            f"{recipe.model.start!r}. Use method stitchers, gradual or everything."
+        )
+    return settings.model_copy(update={"method": settings.method or ("closed-form" if has_closed_form else "gradual")})
 
 
 def adapted_recipe(recipe: Recipe, settings: FinetuneSettings) -> Recipe:

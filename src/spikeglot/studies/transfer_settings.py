@@ -17,8 +17,8 @@ class TransferSettings(Settings):
     """Numbers of sessions to pretrain on; all that are left are always added."""
     trials: tuple[Annotated[int, Field(ge=1)], ...] = (20, 50)
     """Numbers of training trials of a new session; all are always added."""
-    method: Method = "closed-form"
-    """How a pretrained model is adapted."""
+    method: Method | None = None
+    """How a pretrained model is adapted; by default as finetune does."""
     also_masks: tuple[str, ...] = ()
     """Masking schemes to train on alone too, for instance temporal: on all sessions, and adapted with all trials."""
     target: str = ""
