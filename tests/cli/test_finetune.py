@@ -131,7 +131,7 @@ def test_an_interrupted_run_says_how_to_go_on(shell, run, new, tmp_path, monkeyp
 
         return train(checkpoint, sessions, val_sessions, folder, tell, *more)
 
-    words = ["finetune", str(run), str(new), "--out", str(tmp_path / "out"), *SHORT]
+    words = ["finetune", str(run), str(new), "--out", str(tmp_path / "out"), "--method", "gradual", *SHORT]
     with monkeypatch.context() as patch:
         patch.setattr("spikeglot.api.finetune.train", interrupted_after_a_step)
         said = shell(*words)
