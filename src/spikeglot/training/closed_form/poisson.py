@@ -22,7 +22,7 @@ PRIOR_UNITS = 20.0
 """The prior that a session starts from counts as much as this many of its units."""
 LEARN_UNITS = 256
 """The prior of a session is learned from at most this many of its units."""
-DESIGN_SIZE = 2**21
+DESIGN_SIZE = 2**20
 """Entries of a design matrix (unit, sample, predictor) that are held at once."""
 
 

@@ -18,20 +18,27 @@ HIDDEN_BINS = 0.3
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What the regression sees: factors of a unit in the samples in which it is hidden."""
+    """What the regression sees: factors of a unit in the samples in which it is hidden.
+
+    ``features`` (sample, unit) and what all units together say of the factors, ``said`` (sample, factor), per scale;
+    ``rows`` are the samples that are predicted.
+    """
 
     factors: Factors
     features: list[Tensor]
+    said: list[Tensor]
     rows: Tensor
     hides_units: bool
 
     def of(self, units: Tensor) -> Tensor:
         """Return the factors (unit, sample, scale x factor) that the regression of each unit sees."""
+        scales = range(len(self.features))
         if self.hides_units:
-            return torch.cat([leave_one_out(self.factors, s, x, units) for s, x in enumerate(self.features)], dim=-1)
-        everyone = torch.ones(1, self.features[0].shape[1])
-        means = [self.factors.posterior(s, x[None], everyone)[0][0, self.rows] for s, x in enumerate(self.features)]
-        return torch.cat(means, dim=-1).expand(len(units), -1, -1)
+            found = [leave_one_out(self.factors, s, self.features[s], self.said[s], units) for s in scales]
+            return torch.cat(found, dim=-1)
+        # nothing but bins is hidden, so that all units see the same
+        found = [self.said[s][self.rows] @ self.covariance(s)[0] for s in scales]
+        return torch.cat(found, dim=-1).expand(len(units), -1, -1)
 
     def covariance(self, s: int) -> Tensor:
         """Return the covariance (unit, factor, factor) of the factors of scale ``s`` in each unit's regression."""
@@ -50,7 +57,8 @@ def gather_evidence(factors: Factors, counts: Tensor, hides_units: bool, draws: 
         mask = temporal(Layout(n_trials, n_bins, torch.zeros(n_units)), HIDDEN_BINS, draws)
         visible, rows = mask.visible.float(), mask.target[:, :, 0].flatten().nonzero()[:, 0]
     features = [x.flatten(0, 1) for x in factors.features(counts, visible, both_ways)]
-    return Evidence(factors, features, rows, hides_units)
+    said = [x @ precise_loading(factors, s) for s, x in enumerate(features)]
+    return Evidence(factors, features, said, rows, hides_units)
 
 
 def fit_weights(factors: Factors, evidence: Evidence, counts: Tensor, start_s: Tensor, before: Prior) -> Fitted:
@@ -90,11 +98,18 @@ def course(n_bins: int, n_waves: int) -> Tensor:
     return math.sqrt(2) * torch.cos(math.pi * share[:, None] * torch.arange(1, n_waves + 1))
 
 
-def leave_one_out(factors: Factors, s: int, x: Tensor, units: Tensor) -> Tensor:
-    """Infer the factors (unit, sample, factor) of scale ``s`` from x (sample, unit) without each unit in turn."""
-    loading = factors.loading[s]
-    precise = loading * torch.exp(-factors.log_private[s])[:, None]
+def leave_one_out(factors: Factors, s: int, x: Tensor, said: Tensor, units: Tensor) -> Tensor:
+    """Infer the factors (unit, sample, factor) of scale ``s`` without each of ``units`` in turn.
+
+    ``said`` (sample, factor) is x (sample, unit) times `precise_loading`: what all units together say.
+    """
+    loading, precise = factors.loading[s], precise_loading(factors, s)
     information = torch.eye(loading.shape[1]) + loading.T @ precise
     own = loading[units][:, :, None] * precise[units][:, None, :]
-    evidence = (x @ precise) - x[:, units].T[:, :, None] * precise[units][:, None, :]
-    return evidence @ torch.linalg.inv(information - own)
+    others = said - x[:, units].T[:, :, None] * precise[units][:, None, :]
+    return others @ torch.linalg.inv(information - own)
+
+
+def precise_loading(factors: Factors, s: int) -> Tensor:
+    """Return loadings (unit, factor) of scale ``s`` over private variances."""
+    return factors.loading[s] * torch.exp(-factors.log_private[s])[:, None]
