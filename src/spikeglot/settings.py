@@ -150,7 +150,7 @@ class FactorSettings(Settings):
     """The closed-form factor path that a model starts from (docs/explain/method.md)."""
 
     n_factors: int = Field(default=24, ge=1)
-    """Factors per time scale (fewer where a session has few units)."""
+    """Factors per time scale (at most one for ten units of a session)."""
     timescales_s: tuple[Annotated[float, Field(gt=0)], ...] = (0.03,)
     """Widths (s.d. of a Gaussian) of the smoothed counts, slow to fast, below the window mean."""
     prior_trials: float = Field(default=20.0, ge=0)

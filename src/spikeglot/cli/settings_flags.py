@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic.fields import FieldInfo
 from tyro.conf import FlagConversionOff, arg
@@ -41,10 +41,12 @@ def _construct(section: type[Settings]) -> Callable[..., Settings]:
 def _flag_type(field: FieldInfo) -> Any:
     if field.annotation is bool:
         return Annotated[bool, FlagConversionOff]
-    if field.annotation == str | None:
-        return Annotated[str | None, arg(metavar="STR", help_behavior_hint="")]
-    if field.annotation == int | None:
-        return Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
+    options = get_args(field.annotation)
+    if type(None) in options:
+        (given,) = (option for option in options if option is not type(None))
+        choices = get_args(given)
+        metavar = "{" + ",".join(choices) + "}" if choices else given.__name__.upper()
+        return Annotated[field.annotation, arg(metavar=metavar, help_behavior_hint="")]
     return field.annotation
 
 

@@ -9,6 +9,11 @@ from spikeglot.batch import Group
 from spikeglot.models.factors import Factors
 from spikeglot.settings import ModelSettings
 
+UNITS_PER_FACTOR = 10
+"""A session has at most one factor per time scale for this many units: more of them would be noise."""
+FEW_FACTORS = 3
+"""Sessions of few units may have this many all the same, if they have three times as many units."""
+
 
 class Stitcher(nn.Module):
     """Read-in and readout of one session, and (unless ``start`` is "zero") what is known of its rates in closed form.
@@ -30,7 +35,7 @@ class Stitcher(nn.Module):
         self.factors: Factors | None = None
         if settings.start == "factors":
             known = settings.factors
-            n_factors = min(known.n_factors, max(1, n_units // 3))
+            n_factors = min(known.n_factors, max(1, n_units // UNITS_PER_FACTOR, min(FEW_FACTORS, n_units // 3)))
             smooth_bins = tuple(width_s / bin_size_s for width_s in known.timescales_s)
             self.factors = Factors(n_units, n_bins, n_factors, smooth_bins, known.drift_waves)
             self.factors.requires_grad_(False)
