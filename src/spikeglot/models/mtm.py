@@ -120,7 +120,7 @@ class MtM(nn.Module):
         if session_id not in self.session_ids:
             raise CheckpointError(
                 f"The model has no stitcher for session '{session_id}'.{did_you_mean(session_id, self.session_ids)} "
-                "Evaluate a session that it was trained on, or pretrain with this session among the data."
+                "Use a session that it was trained on, or adapt it to this one with finetune."
             )
         stitcher = self.stitchers[_key(session_id)]
         assert isinstance(stitcher, Stitcher)
