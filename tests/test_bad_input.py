@@ -343,7 +343,7 @@ def test_evaluating_no_data(unread, trained):
 def test_an_unknown_session(unread, trained, nwb):
     says = unread(trained[0], nwb(name="sub-m1_ses-day2_ecephys.nwb"))
     assert "The model has no stitcher for session 'sub-m1_ses-day2'. Did you mean 'sub-m1_ses-day1'?" in says
-    assert "pretrain with this session among the data" in says
+    assert "adapt it to this one with finetune" in says
 
 
 def test_a_session_that_has_changed(unread, trained, nwb, recordings):
