@@ -10,6 +10,7 @@ from torch import Tensor
 
 from spikeglot.batch import SessionTensors
 from spikeglot.events import Listener, Progress, silent
+from spikeglot.masking.mask import PROMPTS
 from spikeglot.masking.tasks import Questions, ask, questions
 from spikeglot.models.held_out import HeldOut
 from spikeglot.models.mtm import MtM
@@ -98,7 +99,7 @@ def predict_hidden_units(
         counts, start_s = session.counts[index[some]].float(), session.start_s[index[some]]
         held_out = HeldOut(model, session.session_id, counts.to(device), start_s.to(device))
         for rows in torch.arange(len(asked)).split(max(1, n_floats // (per_pair * len(some)))):
-            prompt = ask(asked, rows, n_bins).prompt if prompted else torch.zeros(len(rows), dtype=torch.int64)
+            prompt = torch.full((len(rows),), PROMPTS.index(asked.told if prompted else "none"))
             targets = [asked.target[row].nonzero()[:, 0] for row in rows]
             found = held_out.predict(asked.visible[rows].to(device), [t.to(device) for t in targets], prompt.to(device))
             for units, values in zip(targets, found, strict=True):

@@ -31,6 +31,11 @@ class Questions:
     n_hidden_bins: int = 0
     prompt: str = ""
 
+    @property
+    def told(self) -> str:
+        """What the model is told, one of `spikeglot.masking.mask.PROMPTS`."""
+        return self.prompt or PROMPT_OF_TASK[self.task]
+
     def __len__(self) -> int:
         return len(self.target)
 
@@ -50,8 +55,7 @@ def ask(asked: Questions, rows: Tensor, n_bins: int) -> Mask:
     scored_bin = hidden_bin if asked.n_hidden_bins else torch.ones(n_bins, dtype=torch.bool)
     visible = asked.visible[rows][:, None] & ~hidden_bin[:, None]
     target = asked.target[rows][:, None] & scored_bin[:, None]
-    prompt = asked.prompt or PROMPT_OF_TASK[asked.task]
-    return make_mask(visible, target, prompt, causal=asked.task == "forward")
+    return make_mask(visible, target, asked.told, causal=asked.task == "forward")
 
 
 PROMPT_OF_TASK = {
