@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "spikeglot"
-SMALL = {"finetune_settings", "errors", "events", "settings", "decode_settings", "randomness", "device", ""}
+SMALL = {"errors", "events", "settings", "randomness", "device", ""}
 """Files that everyone may use; "" is the package itself, for its version."""
 MAY_IMPORT = {
     "": {"data", "api", "studies", "evaluation", "viz"},
@@ -17,8 +17,6 @@ MAY_IMPORT = {
     "device": set(),
     "events": set(),
     "settings": set(),
-    "decode_settings": set(),
-    "finetune_settings": set(),
     "randomness": set(),
     "data": set(),
     "masking": set(),
@@ -34,7 +32,7 @@ MAY_IMPORT = {
     "cli": {"data", "evaluation", "viz", "api", "studies"},
     "__main__": {"cli"},
 }
-WITHOUT_TORCH = ("errors", "events", "settings", "decode_settings", "finetune_settings", "data", "metrics", "viz")
+WITHOUT_TORCH = ("errors", "events", "settings", "data", "metrics", "viz")
 
 
 def room_of(path: Path) -> str:

@@ -18,10 +18,9 @@ from safetensors.torch import load_file, save_file
 from spikeglot.data.prepare import Prepared
 from spikeglot.data.session import Dropped
 from spikeglot.errors import CheckpointError
-from spikeglot.finetune_settings import FinetuneSettings
 from spikeglot.models.mtm import MtM
 from spikeglot.randomness import seeded
-from spikeglot.settings import Recipe, make_recipe, make_settings
+from spikeglot.settings import FinetuneSettings, Recipe, make_recipe, make_settings
 
 T = TypeVar("T")
 FORMAT = 2

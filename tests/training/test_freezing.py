@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from spikeglot.finetune_settings import FinetuneSettings
+from spikeglot.settings import FinetuneSettings
 from spikeglot.training.freezing import frozen_backbone
 
 torch.set_num_threads(1)

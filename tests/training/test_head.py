@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from spikeglot.decode_settings import HeadSettings
+from spikeglot.settings import HeadSettings
 from spikeglot.training.head import CountsEncoder, ModelEncoder, decode_with_head
 
 SETTINGS = HeadSettings(steps=30, learning_rate=3e-3, validate_every=10)

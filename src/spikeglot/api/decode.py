@@ -17,7 +17,6 @@ from spikeglot.checkpoint import Checkpoint
 from spikeglot.data.prepare import Prepared
 from spikeglot.data.session import Session, Trace
 from spikeglot.data.splits import Split
-from spikeglot.decode_settings import DecodeSettings
 from spikeglot.device import pick_device
 from spikeglot.errors import DataError, SettingsError, did_you_mean
 from spikeglot.evaluation.decoding.attempts import Attempt, few_shot_attempts, linear_attempts
@@ -29,7 +28,7 @@ from spikeglot.evaluation.decoding.targets import Target, find_target
 from spikeglot.evaluation.decoding.trials import keep_frequent_classes, keep_query, keep_reactions
 from spikeglot.events import Listener, Progress, silent
 from spikeglot.models.mtm import MtM
-from spikeglot.settings import Recipe, make_settings
+from spikeglot.settings import DecodeSettings, Recipe, make_settings
 from spikeglot.training.head import CountsEncoder, ModelEncoder, decode_with_head
 
 
@@ -54,7 +53,7 @@ def decode(
         A column of the trials table, "choice", "feedback" or "stimulus-side" (classes); a trace of the behaviour; or
         "accumulated:SERIES", the running sum of two kinds of events.
     settings:
-        Fields of `spikeglot.decode_settings.DecodeSettings`, for instance ``trials="choice_source == 'movement'"``.
+        Fields of `spikeglot.settings.DecodeSettings`, for instance ``trials="choice_source == 'movement'"``.
 
     Returns
     -------

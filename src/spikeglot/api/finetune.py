@@ -13,9 +13,8 @@ from spikeglot.data.prepare import Prepared
 from spikeglot.data.session import Session
 from spikeglot.errors import CheckpointError, SettingsError
 from spikeglot.events import Event, LeftOut, Listener, silent
-from spikeglot.finetune_settings import FinetuneSettings
 from spikeglot.models.adapt import start_from_regions, take_over
-from spikeglot.settings import Recipe, make_settings
+from spikeglot.settings import FinetuneSettings, Recipe, make_settings
 from spikeglot.training.freezing import frozen_backbone
 from spikeglot.training.log import CsvLog
 from spikeglot.training.loop import train
@@ -47,7 +46,7 @@ def finetune(
     out:
         Folder of the new run, as in `pretrain`.
     settings:
-        Fields of `spikeglot.finetune_settings.FinetuneSettings`, for instance ``method="stitchers", trials=20``.
+        Fields of `spikeglot.settings.FinetuneSettings`, for instance ``method="stitchers", trials=20``.
 
     Raises
     ------

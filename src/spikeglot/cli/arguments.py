@@ -12,9 +12,17 @@ import tyro
 from tyro.conf import AvoidSubcommands, FlagCreatePairsOff, Positional, arg
 
 from spikeglot.cli.settings_flags import registry
-from spikeglot.decode_settings import DecodeSettings
-from spikeglot.finetune_settings import FinetuneSettings
-from spikeglot.settings import TASKS, QualitySettings, Recipe, WindowSettings, load_recipe, make_recipe, make_settings
+from spikeglot.settings import (
+    TASKS,
+    DecodeSettings,
+    FinetuneSettings,
+    QualitySettings,
+    Recipe,
+    WindowSettings,
+    load_recipe,
+    make_recipe,
+    make_settings,
+)
 from spikeglot.studies.transfer_settings import TransferSettings
 
 Data = Annotated[tuple[str, ...], Positional, arg(metavar="DATA...", help_behavior_hint="")]

@@ -6,8 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from spikeglot.finetune_settings import Method
-from spikeglot.settings import Settings
+from spikeglot.settings import Method, Settings
 
 
 class TransferSettings(Settings):

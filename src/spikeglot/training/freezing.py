@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from spikeglot.finetune_settings import FinetuneSettings
 from spikeglot.models.mtm import MtM
+from spikeglot.settings import FinetuneSettings
 
 Freezing = Callable[[int], None]
 """Called with the number of a step before it is done."""

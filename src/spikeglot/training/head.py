@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spikeglot.batch import Group, SessionTensors
-from spikeglot.decode_settings import HeadSettings
 from spikeglot.models.mtm import MtM
 from spikeglot.randomness import generator, seeded
+from spikeglot.settings import HeadSettings
 
 
 class ModelEncoder(nn.Module):

@@ -8,12 +8,12 @@ from functools import partial
 
 import numpy as np
 
-from spikeglot.decode_settings import DecodeSettings
 from spikeglot.evaluation.decoding.decoders import fit_and_predict
 from spikeglot.evaluation.decoding.features import Features
 from spikeglot.evaluation.decoding.few_shot import draw_few
 from spikeglot.evaluation.decoding.targets import Target
 from spikeglot.randomness import derive_seed
+from spikeglot.settings import DecodeSettings
 
 Predict = Callable[[Target], list[np.ndarray]]
 """Fit on a target, and return what is said of the test trials: once, or once per draw of few trials."""

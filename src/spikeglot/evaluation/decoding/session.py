@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from spikeglot.data.splits import Split
-from spikeglot.decode_settings import DecodeSettings
 from spikeglot.evaluation.decoding.attempts import Attempt, shuffled
 from spikeglot.evaluation.decoding.decoders import chance
 from spikeglot.evaluation.decoding.scores import decoding_metrics, score_rows
 from spikeglot.evaluation.decoding.targets import Target
+from spikeglot.settings import DecodeSettings
 
 
 def used_trials(target: Target, split: Split) -> Split:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from spikeglot.settings import Settings
+from spikeglot.settings.base import Settings
 
 Decoder = Literal["linear", "few-shot", "fine-tuned"]
 """How behaviour is decoded: on frozen features, on those of a few trials, or with the model trained further."""

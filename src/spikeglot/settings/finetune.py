@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from spikeglot.settings import Settings
+from spikeglot.settings.base import Settings
 
 Method = Literal["closed-form", "stitchers", "gradual", "everything"]
 """What is trained after the closed-form start: nothing, the new stitchers, those and later all, or all at once."""
