@@ -17,8 +17,8 @@ from spikeglot.data.counts import Counts
 from spikeglot.data.prepare import Prepared
 from spikeglot.data.splits import split_trials
 from spikeglot.events import Event, Listener, silent
+from spikeglot.masking.drawing import Layout
 from spikeglot.masking.mask import Mask, make_mask
-from spikeglot.masking.schemes import Layout
 from spikeglot.models.mtm import MtM
 from spikeglot.settings import Recipe, make_recipe
 from spikeglot.training.log import CsvLog

@@ -88,7 +88,7 @@ def test_the_files_are_json_and_safetensors(written):
     _, folder = written
     assert {file.name for file in folder.iterdir()} == {"config.json", "sessions.json", "model.safetensors"}
     config = json.loads((folder / "config.json").read_text())
-    assert config["format"] == FORMAT == 2
+    assert config["format"] == FORMAT == 3
     assert config["spikeglot"] == __version__
     cards = json.loads((folder / "sessions.json").read_text())
     assert [card["session_id"] for card in cards] == ["a.1", "b/2"]
@@ -104,7 +104,7 @@ def edit_json(path, change):
 
 def test_another_format_is_refused_by_number(copy):
     edit_json(copy / "config.json", lambda config: config.update(format=1, spikeglot="9.9"))
-    with pytest.raises(CheckpointError, match=r"format 1 \(written by spikeglot 9.9\); this spikeglot reads format 2"):
+    with pytest.raises(CheckpointError, match=r"format 1 \(written by spikeglot 9.9\); this spikeglot reads format 3"):
         load_checkpoint(copy)
 
 
@@ -135,8 +135,8 @@ def test_a_truncated_file_is_refused(copy, name, share):
     [
         ("config.json", "[]"),
         ("config.json", "3"),
-        ("config.json", '{"format": 2}'),
-        ("config.json", '{"format": 2, "recipe": {"sed": 1}}'),
+        ("config.json", '{"format": 3}'),
+        ("config.json", '{"format": 3, "recipe": {"sed": 1}}'),
         ("sessions.json", "{}"),
         ("sessions.json", '[{"session_id": "a.1"}]'),
         ("sessions.json", "[3]"),
@@ -154,11 +154,11 @@ def test_json_that_says_something_else_is_refused(copy, name, content):
 def test_weights_are_read_strictly(copy, how):
     weights = load_file(copy / "model.safetensors")
     if how == "one less":
-        del weights["norm.bias"]
+        del weights["architecture.norm.bias"]
     elif how == "one more":
-        weights["norm.extra"] = torch.zeros(1)
+        weights["architecture.norm.extra"] = torch.zeros(1)
     else:
-        weights["norm.bias"] = torch.zeros(3)
+        weights["architecture.norm.bias"] = torch.zeros(3)
     save_file(weights, copy / "model.safetensors")
     with pytest.raises(CheckpointError, match=r"norm\."):
         load_checkpoint(copy)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs" / "how-to").glob("*.md")])
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 NOT_RUN = "<!-- not run: "
+ADDS = "# src/spikeglot/"
+"""First line of a block that is a file of the package: it is put into a copy of the package."""
 SHELL = os.environ | {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "OMP_NUM_THREADS": "1",
@@ -33,6 +36,7 @@ WRITES = {
         "simulated.csv",
         "runs/python/best",
     ),
+    "docs/how-to/architectures.md": ("runs/ndt2/best", "runs/lfads/best", "runs/gap/best"),
     "docs/how-to/load-your-data.md": ("monday.npz",),
     "docs/how-to/adapt-to-a-new-animal.md": (
         "new_animal.csv",
@@ -85,10 +89,14 @@ def place_of(page: Path) -> str:
 def test_the_lines_of_a_page_run(page, recordings, tmp_path):
     """All blocks of a page, one after the other, in one folder that holds a small recording."""
     recordings.write_nwb(tmp_path / "my_session.nwb")
+    shell = SHELL
+    if any(block.text.startswith(ADDS) for block in blocks(page)):
+        shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+        shell = SHELL | {"PYTHONPATH": str(tmp_path / "src")}
     for block in blocks(page):
         if not block.is_run:
             continue
-        if block.language == "toml":
+        if block.language == "toml" or block.text.startswith(ADDS):
             (tmp_path / block.text.split()[1]).write_text(block.text)
             continue
         if block.language not in ("bash", "python"):
@@ -97,7 +105,7 @@ def test_the_lines_of_a_page_run(page, recordings, tmp_path):
             ["bash", "-euo", "pipefail", "-c"] if block.language == "bash" else [sys.executable, "-W", "error", "-c"]
         )
         done = subprocess.run(
-            [*start, block.text], cwd=tmp_path, capture_output=True, text=True, timeout=600, env=SHELL
+            [*start, block.text], cwd=tmp_path, capture_output=True, text=True, timeout=600, env=shell
         )
         assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
         assert done.stdout or block.language == "python"

@@ -171,7 +171,6 @@ def test_a_recipe_file_changes_what_it_names(tmp_path):
     recipe = load_recipe(path)
     assert recipe == make_recipe({"seed": 3, "mask": {"schemes": ["neuron"], "ratio": {"neuron": 0.5}}})
     assert recipe.mask.ratio.of("neuron") == 0.5
-    assert recipe.mask.ratio.of("inter-region") == 0.0
     assert recipe.mask.ratio.of("random-token") == 0.3
     assert load_recipe(str(path)) == recipe
 

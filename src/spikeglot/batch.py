@@ -11,9 +11,9 @@ from torch import Generator, Tensor
 
 from spikeglot.data.counts import Counts
 from spikeglot.data.session import UNKNOWN_REGION
+from spikeglot.masking.drawing import Layout
 from spikeglot.masking.mask import Mask, unmasked
 from spikeglot.masking.mixture import draw_mixture
-from spikeglot.masking.schemes import Layout
 from spikeglot.settings import MaskSettings
 
 
@@ -57,9 +57,9 @@ class SessionTensors:
         n_bins, n_units = self.counts.shape[1:]
         return self.group(trials, unmasked(len(trials), n_bins, n_units, prompt))
 
-    def layout(self, n_trials: int) -> Layout:
+    def layout(self, n_trials: int, token_units: int = 1) -> Layout:
         """Return what a scheme needs to know to draw masks for ``n_trials`` trials."""
-        return Layout(n_trials, self.counts.shape[1], self.region)
+        return Layout(n_trials, self.counts.shape[1], self.region, token_units)
 
 
 MIN_SPIKES = 0.5
@@ -131,14 +131,22 @@ def _visits(n_trials: int, quota: int, order: Generator) -> Tensor:
 
 
 def masked_groups(
-    sessions: Mapping[str, SessionTensors], batch: Mapping[str, Tensor], settings: MaskSettings, draws: Generator
+    sessions: Mapping[str, SessionTensors],
+    batch: Mapping[str, Tensor],
+    settings: MaskSettings,
+    draws: Generator,
+    token_units: int = 1,
 ) -> list[Group]:
-    """Turn trial numbers into groups, drawing ``settings.masks_per_trial`` masks for every trial."""
+    """Turn trial numbers into groups, drawing ``settings.masks_per_trial`` masks for every trial.
+
+    ``token_units`` is how many units share a token of the model, which hiding tokens at random has to know.
+    """
     groups = []
     for session_id, trials in batch.items():
         session = sessions[session_id]
         repeated = trials.repeat(settings.masks_per_trial)
-        groups.append(session.group(repeated, draw_mixture(settings, session.layout(len(repeated)), draws)))
+        layout = session.layout(len(repeated), token_units)
+        groups.append(session.group(repeated, draw_mixture(settings, layout, draws)))
     return groups
 
 

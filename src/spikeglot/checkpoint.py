@@ -23,7 +23,7 @@ from spikeglot.randomness import seeded
 from spikeglot.settings import FinetuneSettings, Recipe, make_recipe, make_settings
 
 T = TypeVar("T")
-FORMAT = 2
+FORMAT = 3
 """Number of the layout of the folder; another number is refused."""
 
 
@@ -79,7 +79,7 @@ class Checkpoint:
 def build_model(recipe: Recipe, n_units: Mapping[str, int]) -> MtM:
     """Return an untrained model for sessions of ``n_units``, with the weights of the recipe's seed."""
     with seeded(recipe.seed, "weights"):
-        return MtM(recipe.model, recipe.window.n_bins, recipe.window.bin_size_s, n_units)
+        return MtM(recipe.model, recipe.window.n_bins, recipe.window.bin_size_s, n_units, recipe.mask.schemes)
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:

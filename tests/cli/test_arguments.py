@@ -36,6 +36,8 @@ def other(value):
         "random": (["blocked"], "blocked"),
         "trial": (["batch"], "batch"),
         "factors": (["zero"], "zero"),
+        "ndt1": (["ndt2"], "ndt2"),
+        (): (["kl", "0.5", "n_factors", "3"], (("kl", 0.5), ("n_factors", 3.0))),
         "learned": (["rotary"], "rotary"),
         "poisson": (["mse"], "mse"),
         "auto": (["cpu"], "cpu"),

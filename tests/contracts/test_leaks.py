@@ -1,9 +1,7 @@
-"""The leak contract, for every start, position, scheme and task: what is hidden has no say in predictions.
+"""The leak contract for every architecture, start, scheme and task: what is hidden has no say in predictions.
 
 Equality is bitwise. Each test also changes something that may have a say, and sees that it has.
 """
-
-import itertools
 
 import pytest
 import torch
@@ -16,7 +14,6 @@ from spikeglot.masking.tasks import ask, questions
 from spikeglot.masking.translation import translation
 from spikeglot.settings import TASKS, MaskSettings
 
-MODELS = list(itertools.product(("zero", "rates", "factors"), ("learned", "rotary")))
 MASKS = [
     *(f"scheme {name}" for name in sorted(SCHEMES)),
     *(f"task {name}" for name in TASKS),
@@ -31,12 +28,11 @@ def session(factories):
     return factories.make_session(n_trials=60, rate=1.0)
 
 
-@pytest.fixture(scope="module", params=MODELS, ids=["-".join(m) for m in MODELS])
-def model(request, factories, session):
-    start, position = request.param
-    recipe = factories.small_recipe(model={"start": start, "position": position})
+@pytest.fixture(scope="module")
+def model(model_settings, factories, session):
+    recipe = factories.small_recipe(model=model_settings)
     model = factories.make_model(recipe, {"a": session}, loud=True)
-    if start == "factors":
+    if model_settings["start"] == "factors":
         factors = model.stitcher("a").factors
         assert factors.loading.abs().max() > 0.1, "the factor path must be fitted to be tested"
         assert factors.weight.abs().max() > 0.01

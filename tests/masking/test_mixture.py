@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from spikeglot.masking.drawing import Layout
 from spikeglot.masking.mask import PROMPTS
 from spikeglot.masking.mixture import draw_mixture, usable_schemes
-from spikeglot.masking.schemes import SCHEMES, Layout
+from spikeglot.masking.schemes import SCHEMES
 from spikeglot.settings import MaskSettings
 
 REGION = torch.tensor([0, 0, 0, 0, 1, 1, 1, -1, -1, 2])

@@ -46,13 +46,13 @@ def test_the_size_of_batches_changes_nothing(factories, memory):
     assert sum(n_told) == 5 * len(asked)
 
 
-def test_a_readout_without_a_say_costs_no_pass_of_the_backbone(factories, monkeypatch):
+def test_a_readout_without_a_say_costs_no_pass_of_the_architecture(factories, monkeypatch):
     session = factories.make_session()
     model = factories.make_model(factories.small_recipe(model={"start": "factors"}), {"a": session})
     asked = translation(session.region == 0, session.region == 1)
     index = torch.arange(4)
     with torch.no_grad():
         expected = predict_hidden_bins(model, session, index, asked, True, MEMORY, quiet)
-        monkeypatch.setattr(model, "backbone", None)
+        monkeypatch.setattr(model, "architecture", None)
         found = predict_hidden_units(model, session, index, asked, True, MEMORY, quiet)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5, equal_nan=True)

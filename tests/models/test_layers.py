@@ -23,7 +23,7 @@ def test_a_causal_trial_sees_prefix_and_past_and_its_prefix_sees_the_prefix(n_pr
 
 def test_rotation_keeps_lengths_and_depends_on_distance_alone():
     q, k = torch.randn(2, 1, 1, 1, 8, generator=torch.Generator().manual_seed(0))
-    cos, sin = rotary_angles(12, 8, q.device)
+    cos, sin = rotary_angles(2, 10, 1, 8, q.device)
     assert cos.shape == (12, 4)
     turned_q, turned_k = (rotate(x.expand(1, 1, 12, 8), cos, sin)[0, 0] for x in (q, k))
     torch.testing.assert_close(turned_q.norm(dim=-1), q.norm().expand(12))
@@ -32,6 +32,18 @@ def test_rotation_keeps_lengths_and_depends_on_distance_alone():
         along = products.diagonal(shift)
         torch.testing.assert_close(along, along[:1].expand_as(along), atol=1e-5, rtol=1e-5)
     assert products[0, 0] != pytest.approx(products[0, 5].item(), abs=1e-3)
+
+
+def test_the_patches_of_a_bin_share_its_place_in_time():
+    cos, _ = rotary_angles(2, 3, 4, 8, torch.device("cpu"))
+    alone, _ = rotary_angles(2, 3, 1, 8, torch.device("cpu"))
+    assert torch.equal(cos, torch.cat([alone[:2], alone[2:].repeat_interleave(4, dim=0)]))
+
+
+def test_in_causal_trials_the_patches_of_a_bin_see_each_other():
+    allowed = allowed_pairs(torch.tensor([True]), 1, 3, 2)[0, 0]
+    bins = torch.tensor([-1, 0, 0, 1, 1, 2, 2])
+    assert torch.equal(allowed, bins <= bins[:, None])
 
 
 @pytest.mark.parametrize("depth", [1, 4])

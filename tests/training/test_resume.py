@@ -82,7 +82,7 @@ def test_another_seed_gives_other_numbers(factories, recipe, whole, tmp_path):
     assert factories.train_run(tmp_path / "run", recipe.model_copy(update={"seed": 1}))
     a, b = tensors_of(whole), tensors_of(tmp_path / "run")
     differ = {name for name, value in a.items() if not torch.equal(value, b[name])}
-    assert "last/model/embed.0.weight" in differ
+    assert "last/model/architecture.embed.0.weight" in differ
     assert "last/model/stitchers.session b/2.read_in.weight" in differ
     assert [row["loss"] for row in log_rows(whole)] != [row["loss"] for row in log_rows(tmp_path / "run")]
 

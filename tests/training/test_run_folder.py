@@ -75,7 +75,7 @@ def test_position_and_moments_come_back_to_the_bit(factories, tmp_path):
     optimiser = make_optimiser(checkpoint.model, checkpoint.recipe.train)
     for parameter in checkpoint.model.parameters():
         parameter.grad = torch.randn_like(parameter) if parameter.requires_grad else None
-    checkpoint.model.prompts.weight.grad = None
+    checkpoint.model.prompts.tokens.weight.grad = None
     optimiser.step()
     RunFolder(tmp_path / "run", resume=False).save_last(checkpoint, optimiser, position)
 

@@ -93,7 +93,8 @@ def predict_hidden_units(
     device = next(model.parameters()).device
     n_bins, n_units = session.counts.shape[1:]
     log_rate = torch.full((len(index), n_bins, n_units), float("nan"))
-    per_pair = n_bins * FLOATS_PER_TOKEN * model.settings.width
+    n_patches = model.stitcher(session.session_id).n_patches
+    per_pair = n_bins * n_patches * FLOATS_PER_TOKEN * model.settings.width
     trials_at_once = max(1, min(len(index), n_floats // (4 * n_bins * n_units)))
     for some in torch.arange(len(index)).split(trials_at_once) if len(index) and len(asked) else ():
         counts, start_s = session.counts[index[some]].float(), session.start_s[index[some]]

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-PROMPTS = ("none", "temporal", "neuron", "causal", "inter-region", "intra-region", "random-token")
-"""What a model can be told about the mask, one learned token each; the position is the id in `Mask.prompt`."""
+from spikeglot.settings import SCHEMES
+
+PROMPTS = ("none", *SCHEMES)
+"""What a model can be told about the mask, a learned token each; the position is the id in `Mask.prompt`."""
 
 
 @dataclass(frozen=True, eq=False)

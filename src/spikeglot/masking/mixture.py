@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Generator
 
+from spikeglot.masking.drawing import Layout
 from spikeglot.masking.mask import Mask
-from spikeglot.masking.schemes import Layout, draw
+from spikeglot.masking.schemes import SCHEMES, draw
 from spikeglot.settings import MaskSettings
 
 
 def usable_schemes(settings: MaskSettings, layout: Layout) -> tuple[str, ...]:
-    """Return the schemes of the mixture that a session allows: each needs a number of regions."""
-    n_regions = len(layout.region[layout.region >= 0].unique())
-    # where all units are in one region, hiding it would show nothing
-    only_one = n_regions == 1 and bool((layout.region >= 0).all())
-    enough = {"intra-region": n_regions >= 1, "inter-region": n_regions >= 1 and not only_one}
-    return tuple(name for name in settings.schemes if enough.get(name, True))
+    """Return the schemes of the mixture that a session allows: some need regions."""
+    return tuple(name for name in settings.schemes if SCHEMES[name].usable(layout))
 
 
 def draw_mixture(settings: MaskSettings, layout: Layout, generator: Generator) -> Mask:
@@ -33,9 +32,8 @@ def draw_mixture(settings: MaskSettings, layout: Layout, generator: Generator) -
     for position, name in enumerate(names):
         trials = (choice == position).nonzero()[:, 0]
         if len(trials):
-            parts.append(
-                draw(name, Layout(len(trials), layout.n_bins, layout.region), settings.ratio.of(name), generator)
-            )
+            some = replace(layout, n_trials=len(trials))
+            parts.append(draw(name, some, settings.ratio.of(name), generator))
             order.append(trials)
     mask = _concatenate(parts).take(torch.cat(order).argsort())
     return mask if settings.prompted else mask.unprompted()

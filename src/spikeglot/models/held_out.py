@@ -45,9 +45,8 @@ class HeldOut:
         if not self.has_say:
             return known
         states = self._states(seen, latent, prompt)
-        readout = self.stitcher.readout
         return [
-            before + states[q] @ readout.weight[units].T + readout.bias[units]
+            before + self.stitcher.read_units(states[q], units)
             for q, (before, units) in enumerate(zip(known, targets, strict=True))
         ]
 
@@ -77,17 +76,28 @@ class HeldOut:
         return torch.cat(latents, dim=-1), [one.clamp_max(MAX_LOG_RATE).unflatten(0, shape[:2]) for one in known]
 
     def _states(self, seen: Tensor, latent: Tensor | None, prompt: Tensor) -> Tensor:
-        """Return the states of the backbone (question, trial, time, width)."""
-        read_in = self.stitcher.read_in
-        channels = _hiding(self.scaled, seen, read_in.weight.T) + read_in.bias
+        """Return the states of the architecture (question, trial, time, patch, width)."""
+        channels = self._channels(seen)
         if latent is not None:
-            channels = channels + self.stitcher.read_factors(latent)
+            channels = channels + self.stitcher.read_factors(latent)[:, :, None]
         n = len(seen) * self.n_trials
         prompts = prompt.repeat_interleave(self.n_trials)
         prefix = self.model.prefix(prompts, self.stitcher.token.expand(n, -1))
         causal = torch.zeros(n, dtype=torch.bool, device=seen.device)
-        states = self.model.backbone(channels.reshape(n, self.n_bins, -1), prefix, causal)
+        states = self.model.architecture(channels.reshape(n, self.n_bins, *channels.shape[2:]), prefix, causal).states
         return states.unflatten(0, (len(seen), self.n_trials))
+
+    def _channels(self, seen: Tensor) -> Tensor:
+        """Return the stitched counts of the units seen (question, trial x time, patch, channel)."""
+        stitcher, size = self.stitcher, self.stitcher.patch_units
+        parts = zip(
+            self.scaled.split(size, 1), seen.split(size, 1), stitcher.read_in.weight.split(size, 1), strict=True
+        )
+        channels = torch.stack([_hiding(x, some, weight.T) for x, some, weight in parts], dim=2)
+        channels = channels + stitcher.read_in.bias
+        if stitcher.read_mask is not None:
+            channels = channels + stitcher.by_patch(1 - seen, stitcher.read_mask.weight)[:, None]
+        return channels
 
 
 def _hiding(x: Tensor, seen: Tensor, weight: Tensor) -> Tensor:

@@ -59,24 +59,30 @@ def scale_like_tfixup(layers: nn.ModuleList) -> None:
                 module.weight.mul_(factor)  # type: ignore[union-attr, operator]
 
 
-def allowed_pairs(causal: Tensor, n_prefix: int, n_bins: int) -> Tensor | None:
+def allowed_pairs(causal: Tensor, n_prefix: int, n_bins: int, n_patches: int = 1) -> Tensor | None:
     """Return (trial, 1, token, token) bool, which token may attend to which; None if all may in every trial.
 
-    In causal trials bins see the prefix and bins up to their own, and the prefix sees the prefix only: otherwise
-    it would carry future bins into past ones over two layers.
+    Tokens are the prefix, then the patches of each bin. In causal trials bins see the prefix and bins up to their
+    own, and the prefix sees the prefix only: otherwise it would carry future bins into past ones over two layers.
     """
     if not causal.any():
         return None
-    n_tokens = n_prefix + n_bins
-    lower = torch.ones((n_tokens, n_tokens), dtype=torch.bool, device=causal.device).tril()
-    lower[:n_prefix, :n_prefix] = True
-    return (lower | ~causal[:, None, None])[:, None]
+    bin_of = torch.arange(n_bins, device=causal.device).repeat_interleave(n_patches)
+    bin_of = torch.cat([torch.full((n_prefix,), -1, device=causal.device), bin_of])
+    earlier = bin_of <= bin_of[:, None]
+    return (earlier | ~causal[:, None, None])[:, None]
 
 
-def rotary_angles(n_tokens: int, head_width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return (cos, sin) (token, head_width / 2) of rotary positions (Su et al. 2021, base 10,000)."""
+def rotary_angles(
+    n_prefix: int, n_bins: int, n_patches: int, head_width: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return (cos, sin) (token, head_width / 2) of rotary positions (Su et al. 2021, base 10,000).
+
+    The patches of a bin have the same place in time.
+    """
     frequency = 10_000.0 ** (-torch.arange(0, head_width, 2, device=device) / head_width)
-    angle = torch.arange(n_tokens, device=device)[:, None] * frequency
+    bins = n_prefix + torch.arange(n_bins, device=device).repeat_interleave(n_patches)
+    angle = torch.cat([torch.arange(n_prefix, device=device), bins])[:, None] * frequency
     return angle.cos(), angle.sin()
 
 

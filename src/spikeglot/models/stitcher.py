@@ -1,8 +1,14 @@
-"""What belongs to one session: its units' way into the shared model and out of it."""
+"""What belongs to one session: how its units are read in and out, its token, and what is known in closed form.
+
+The published model reads raw counts, hidden ones as 0 (start "zero"). Otherwise counts enter scaled per unit:
+(count - mean) / sqrt(mean), hidden ones as 0, that is, as the mean; and the readout adds to the mean log-rate or to
+the factors'.
+"""
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spikeglot.batch import Group
@@ -16,19 +22,25 @@ FEW_FACTORS = 3
 
 
 class Stitcher(nn.Module):
-    """Read-in and readout of one session, and (unless ``start`` is "zero") what is known of its rates in closed form.
-
-    The published model reads raw counts, hidden ones as 0. Otherwise counts enter scaled per unit: (count - mean) /
-    sqrt(mean), hidden ones as 0, that is, as the mean; and the readout adds to the mean log-rate or to the factors'.
-    """
+    """Read-in and readout of one session of N units in P patches of U neighbours (one of N where U is None)."""
 
     mean_count: Tensor
 
-    def __init__(self, n_units: int, n_bins: int, bin_size_s: float, settings: ModelSettings) -> None:
+    def __init__(
+        self,
+        n_units: int,
+        n_bins: int,
+        bin_size_s: float,
+        settings: ModelSettings,
+        state_width: int,
+        patch_units: int | None = None,
+    ) -> None:
         super().__init__()
         self.start = settings.start
+        self.patch_units = patch_units or n_units
         self.read_in = nn.Linear(n_units, settings.stitch_width)
-        self.readout = nn.Linear(settings.width, n_units)
+        self.read_mask = nn.Linear(n_units, settings.stitch_width, bias=False) if settings.mask_token else None
+        self.readout = nn.Linear(state_width, n_units)
         nn.init.zeros_(self.readout.bias)
         self.token = nn.Parameter(0.02 * torch.randn(settings.width))
         self.register_buffer("mean_count", torch.ones(n_units))
@@ -42,21 +54,42 @@ class Stitcher(nn.Module):
             self.read_factors = nn.Linear(self.factors.n_latent, settings.stitch_width, bias=False)
             nn.init.zeros_(self.readout.weight)
 
+    @property
+    def n_patches(self) -> int:
+        return -(-len(self.mean_count) // self.patch_units)
+
     def stitch(self, group: Group) -> tuple[Tensor, Tensor | None]:
-        """Return channels (trial, time, stitch_width) and the log-rates known in closed form, if any."""
-        channels = self.read_in(self.scaled(group.counts) * group.mask.visible)
+        """Return channels (trial, time, patch, stitch_width) and the log-rates known in closed form, if any."""
+        visible = group.mask.visible
+        channels = self.by_patch(self.scaled(group.counts) * visible, self.read_in.weight) + self.read_in.bias
+        if self.read_mask is not None:
+            channels = channels + self.by_patch((~visible).to(channels.dtype), self.read_mask.weight)
         if self.start == "zero":
             return channels, None
         if self.factors is None:
             return channels, self.mean_count.log()
         known, latent = self.factors(group)
-        return channels + self.read_factors(latent), known
+        return channels + self.read_factors(latent)[:, :, None], known
 
     def scaled(self, counts: Tensor) -> Tensor:
         """Return counts (trial, time, unit) as they enter the read-in, before any are hidden."""
         return counts if self.start == "zero" else (counts - self.mean_count) / self.mean_count.sqrt()
 
+    def by_patch(self, values: Tensor, weight: Tensor) -> Tensor:
+        """Return (..., patch, channel): ``values`` (..., unit) times ``weight`` (channel, unit), patch by patch."""
+        parts = zip(values.split(self.patch_units, dim=-1), weight.split(self.patch_units, dim=1), strict=True)
+        return torch.stack([F.linear(part, its) for part, its in parts], dim=-2)
+
     def read_out(self, states: Tensor, known: Tensor | None) -> Tensor:
-        """Return log-rates (trial, time, unit) from states (trial, time, width)."""
-        learned = self.readout(states)
+        """Return log-rates (trial, time, unit) from states (trial, time, patch, state width)."""
+        weights, biases = (of.split(self.patch_units) for of in (self.readout.weight, self.readout.bias))
+        parts = zip(states.unbind(-2), weights, biases, strict=True)
+        learned = torch.cat([F.linear(state, weight, bias) for state, weight, bias in parts], dim=-1)
         return learned if known is None else known + learned
+
+    def read_units(self, states: Tensor, units: Tensor) -> Tensor:
+        """Return what states (..., patch, state width) add to the log-rates of some ``units`` only."""
+        if states.shape[-2] == 1:
+            return F.linear(states[..., 0, :], self.readout.weight[units], self.readout.bias[units])
+        own = states[..., units // self.patch_units, :]
+        return (own * self.readout.weight[units]).sum(-1) + self.readout.bias[units]

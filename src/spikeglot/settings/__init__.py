@@ -5,12 +5,13 @@ from spikeglot.settings.data import QualitySettings, SplitSettings, WindowSettin
 from spikeglot.settings.decode import DecodeSettings, HeadSettings
 from spikeglot.settings.finetune import FinetuneSettings, Method
 from spikeglot.settings.masks import SCHEMES, MaskSettings, RatioSettings
-from spikeglot.settings.model import FactorSettings, ModelSettings
+from spikeglot.settings.model import ARCHITECTURES, FactorSettings, ModelSettings
 from spikeglot.settings.recipe import Recipe, embedded_recipes, load_recipe, make_recipe
 from spikeglot.settings.tasks import FORWARD_SHARE, TASKS, TRANSLATE, n_forward_bins
 from spikeglot.settings.train import TrainSettings
 
 __all__ = [
+    "ARCHITECTURES",
     "FORWARD_SHARE",
     "SCHEMES",
     "TASKS",

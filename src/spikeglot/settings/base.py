@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.resources import files
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -17,6 +18,15 @@ class Settings(BaseModel):
 
 
 S = TypeVar("S", bound=Settings)
+
+
+def files_in(*folder: str) -> tuple[str, ...]:
+    """Return the names of the files in a folder of the package, with ``-`` for ``_``; nothing is imported.
+
+    A scheme or an architecture is one file: it is known as soon as it is there.
+    """
+    names = (entry.name for entry in files("spikeglot").joinpath(*folder).iterdir())
+    return tuple(sorted(n.removesuffix(".py").replace("_", "-") for n in names if n.endswith(".py") and n[0] != "_"))
 
 
 def make_settings(kind: type[S], values: Mapping[str, Any], where: str = "settings") -> S:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from spikeglot.settings.base import Settings
+from spikeglot.errors import did_you_mean
+from spikeglot.settings.base import Settings, files_in
+
+ARCHITECTURES = files_in("models", "architectures")
+"""The architectures that a model can have: the files in `spikeglot.models.architectures`."""
+
+
+def _pairs(value: Any) -> Any:
+    """Return a table of a recipe as pairs, which cannot be changed."""
+    return tuple(value.items()) if isinstance(value, dict) else value
+
+
+Options = Annotated[tuple[tuple[str, float], ...], BeforeValidator(_pairs)]
 
 
 class FactorSettings(Settings):
@@ -35,8 +47,10 @@ class FactorSettings(Settings):
 
 
 class ModelSettings(Settings):
-    """NDT1 with stitchers. The published sizes are in the recipe "published"."""
+    """An architecture with stitchers. The published sizes of NDT1 are in the recipe "published"."""
 
+    architecture: str = "ndt1"
+    """What turns stitched counts into states: ndt1 (a token per bin), ndt2 (a token per bin and patch), lfads."""
     start: Literal["zero", "rates", "factors"] = "factors"
     """What a session starts from: rate 1 per bin (published), the units' mean rates, or the factor path."""
     width: int = Field(default=128, ge=8)
@@ -57,7 +71,20 @@ class ModelSettings(Settings):
     """How bins know their place: learned embeddings, or rotated queries and keys."""
     session_token: bool = True
     """Prepend a learned token per session."""
+    patch_units: int = Field(default=128, ge=1)
+    """Units per patch of ndt2, neighbours in the order of the recording."""
+    mask_token: bool = False
+    """Give the model the mask beside the counts: which of them are hidden (published for ndt2)."""
+    options: Options = ()
+    """What an architecture sets for itself, in pairs of name and value; its file lists them with their defaults."""
     factors: FactorSettings = FactorSettings()
+
+    @model_validator(mode="after")
+    def _has_known_architecture(self) -> ModelSettings:
+        if self.architecture not in ARCHITECTURES:
+            suggestion = did_you_mean(self.architecture, ARCHITECTURES)
+            raise ValueError(f"model.architecture names nothing with '{self.architecture}'.{suggestion}")
+        return self
 
     @model_validator(mode="after")
     def _heads_divide(self) -> ModelSettings:

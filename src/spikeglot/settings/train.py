@@ -28,6 +28,8 @@ class TrainSettings(Settings):
     """Gradients are clipped to this norm."""
     objective: Literal["poisson", "mse"] = "poisson"
     """What is minimised: the Poisson negative log-likelihood, or the squared error of the counts."""
+    penalty_warmup: float = Field(default=0.3, ge=0, le=1)
+    """Share of the steps over which what an architecture adds to the objective (lfads: the KL) rises to all of it."""
     validate_every: int = Field(default=100, ge=1)
     """Steps between validations; each saves the checkpoint "last" and, when better, "best"."""
     validation_questions: int = Field(default=8, ge=1)

@@ -18,12 +18,13 @@ from spikeglot.device import pick_device
 from spikeglot.errors import SpikeglotError
 from spikeglot.events import Listener, StepDone, Stopped, Validated
 from spikeglot.masking.mixture import usable_schemes
+from spikeglot.models.mtm import MtM
 from spikeglot.randomness import generator, seeded
 from spikeglot.settings import Recipe
 from spikeglot.training.freezing import Freezing
 from spikeglot.training.interrupt import StopRequest
 from spikeglot.training.objective import objective
-from spikeglot.training.optimiser import learning_rate, make_optimiser
+from spikeglot.training.optimiser import learning_rate, make_optimiser, penalty_weight
 from spikeglot.training.run_folder import Position, RunFolder
 from spikeglot.training.validation import Validation, mean_over_sessions, mean_score
 
@@ -63,7 +64,8 @@ def train(
             began = time.perf_counter()
             if freeze is not None:
                 freeze(step)
-            groups = masked_groups(train_sessions, batch, recipe.mask, generator(recipe.seed, "masks", step))
+            draws = generator(recipe.seed, "masks", step)
+            groups = masked_groups(train_sessions, batch, recipe.mask, draws, model.token_units)
             loss = training_step(model, optimiser, [g.to(device) for g in groups], recipe, step)
             seconds = time.perf_counter() - began
             n_trials = sum(len(group.mask) for group in groups)
@@ -81,7 +83,7 @@ def train(
 
 
 def training_step(
-    model: torch.nn.Module, optimiser: torch.optim.Optimizer, groups: list[Group], recipe: Recipe, step: int
+    model: MtM, optimiser: torch.optim.Optimizer, groups: list[Group], recipe: Recipe, step: int
 ) -> float:
     """Do one optimiser step and return its loss, in nats per target.
 
@@ -94,7 +96,8 @@ def training_step(
         group["lr"] = learning_rate(step, recipe.train)
     optimiser.zero_grad(set_to_none=True)
     with seeded(recipe.seed, "dropout", step):
-        loss = objective(groups, model(groups), recipe.train.objective)
+        weight = penalty_weight(step, recipe.train)
+        loss = objective(groups, model.predict(groups), recipe.train.objective, weight)
     if not torch.isfinite(loss):
         raise SpikeglotError(
             f"The loss is {loss.item()} at step {step + 1}. Lower train.learning_rate (now "

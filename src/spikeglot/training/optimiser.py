@@ -27,3 +27,9 @@ def learning_rate(step: int, settings: TrainSettings) -> float:
         return settings.learning_rate * 0.5 * (1 - math.cos(math.pi * (step + 1) / (rise + 1)))
     share = (step - rise) / max(1.0, settings.steps - rise)
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def penalty_weight(step: int, settings: TrainSettings) -> float:
+    """Return the weight of an architecture's penalty at optimiser step ``step``: a line up to 1 over its warm-up."""
+    rise = settings.penalty_warmup * settings.steps
+    return min(1.0, (step + 1) / rise) if rise > 0 else 1.0

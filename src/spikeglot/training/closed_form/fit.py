@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 
 from spikeglot.batch import SessionTensors, mean_count
+from spikeglot.masking.schemes import SCHEMES
 from spikeglot.models.factors import Factors
 from spikeglot.models.unit_prior import UnitPrior
 from spikeglot.randomness import generator
@@ -22,9 +23,6 @@ from spikeglot.training.closed_form.analysis import factor_analysis
 from spikeglot.training.closed_form.past import fit_past
 from spikeglot.training.closed_form.poisson import Fitted, Prior
 from spikeglot.training.closed_form.weights import fit_weights, gather_evidence
-
-HIDE_UNITS = frozenset({"neuron", "inter-region", "intra-region", "random-token"})
-HIDE_BINS = frozenset({"temporal", "causal", "forecast", "random-token"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +56,11 @@ def fit_factors(
         factors.loading[s].copy_(loading)
         factors.log_private[s].copy_(private.log())
     its = prior.predictors(n_factors)
-    evidence = gather_evidence(factors, counts, not HIDE_UNITS.isdisjoint(schemes), generator(0, "hidden bins"))
+    evidence = gather_evidence(
+        factors, counts, any(SCHEMES[name].hides_units for name in schemes), generator(0, "hidden bins")
+    )
     fitted = fit_weights(factors, evidence, counts, start_s, Prior(prior.mean[its], prior.precision[its].diag()))
-    if not HIDE_BINS.isdisjoint(schemes):
+    if any(SCHEMES[name].hides_bins for name in schemes):
         fit_past(factors, session.session_id, counts, start_s, settings.past_ridge)
     return SessionFit(n_factors, fitted)
 
