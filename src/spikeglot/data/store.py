@@ -50,9 +50,10 @@ def file_name(session_id: str) -> str:
 def write_session(session: Session, path: str | Path) -> Path:
     """Write a session as a brainset file, which is there complete or not at all; return its path.
 
-    `torch_brain.data.Data` opens it, and `spikeglot.load_sessions` returns an equal session. Units are an ``ArrayDict``;
-    trials an ``Interval`` where `ENDS` are known, else an ``ArrayDict``; every trace is the series ``values`` in
-    ``behaviour``. Where the session does not say what was recorded, the domain is from the first to the last spike.
+    `torch_brain.data.Data` opens it, and `spikeglot.load_sessions` returns an equal session. Units are an
+    ``ArrayDict``; trials an ``Interval`` where `ENDS` are known, else an ``ArrayDict``; every trace is the series
+    ``values`` in ``behaviour``. Where the session does not say what was recorded, the domain is from the first to the
+    last spike.
 
     Raises
     ------
@@ -102,7 +103,7 @@ def _write_trials(file: Any, trials: pd.DataFrame) -> list[dict[str, Any]]:
     if trials.columns.empty:
         return []
     group = file.create_group("trials")
-    ends = next((pair for pair in ENDS if set(pair) <= set(trials) and _are_known(trials[list(pair)])), None)
+    ends = next((pair for pair in ENDS if set(pair) <= set(trials) and _are_known(trials.loc[:, list(pair)])), None)
     if ends is None:
         return write_table(group, "ArrayDict", trials, {})
     times = {key: trials[name].to_numpy(np.float64) for key, name in zip(("start", "end"), ends, strict=True)}

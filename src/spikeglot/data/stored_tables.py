@@ -84,7 +84,7 @@ def write_table(
     ]
 
 
-def read_table(group: Any, columns: Columns, index: Iterable[str] | None = None) -> pd.DataFrame:
+def read_table(group: Any, columns: Columns, index: np.ndarray | None = None) -> pd.DataFrame:
     """Return the table that `write_table` wrote."""
     table = {}
     for column in columns:

@@ -46,7 +46,8 @@ def list_objects(path: Path, files: Iterable[Path] | None = None) -> Objects:
     except ImportError as error:
         raise DataError("ALF folders need ONE-api. Install it: pip install 'spikeglot[ibl]'.") from error
     newest = {}
-    for file in ALFPath(path).iter_datasets(recursive=True) if files is None else map(ALFPath, files):
+    found: Iterable[Any] = ALFPath(path).iter_datasets(recursive=True) if files is None else map(ALFPath, files)
+    for file in found:
         if file.stat().st_size:
             dataset = (file.collection, file.without_uuid().name)
             newest[dataset] = max(newest.get(dataset, file), file, key=lambda f: f.revision)
