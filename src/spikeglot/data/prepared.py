@@ -52,7 +52,7 @@ def prepare(
     recordings:
         Sessions, files and folders, one by one or as lists. Sessions are written in any case.
     out:
-        Folder of the prepared sessions; recordings in it are passed over.
+        Folder of the prepared sessions; those that are in it are not prepared again.
     workers:
         Processes that read files and folders.
 
@@ -159,14 +159,15 @@ def _store_recording(recording: Recording, folder: Path) -> Outcome:
 
 def _what_is_left(recordings: Iterable[Recording], folder: Path) -> tuple[list[Recording], list[Outcome]]:
     """The recordings to read, by their absolute paths, and the outcomes of those that are done."""
+    stored = _stored(folder)
     done = {}
-    for path in _stored(folder):
+    for path in stored:
         session_id, source = stored_id_and_source(path) or ("", "")
         done[source] = Outcome(session_id, "was there", path)
     todo, was_there = [], []
     for one in recordings:
         path = Path(os.path.abspath(one.path))
-        if folder in path.parents:
+        if path in stored:
             continue
         before = done.get(str(path))
         if before is not None and before.path is not None and os.path.getmtime(path) <= os.path.getmtime(before.path):
