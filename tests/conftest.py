@@ -40,6 +40,12 @@ def recordings() -> ModuleType:
     return _beside("recordings")
 
 
+@pytest.fixture(scope="session")
+def fake_one() -> ModuleType:
+    """A release of the IBL on disk, and an object that serves it as ONE would (fake_one.py)."""
+    return _beside("fake_one")
+
+
 class Said(NamedTuple):
     """What a command left: exit status, stdout, stderr."""
 

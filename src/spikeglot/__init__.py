@@ -24,6 +24,9 @@ _HOME = {
     "Recipe": "spikeglot.settings",
     "load_recipe": "spikeglot.settings",
     "SpikeglotError": "spikeglot.errors",
+    "prepare": "spikeglot.data.prepared",
+    "prepare_ibl_repeated_site": "spikeglot.data.ibl.repeated_site",
+    "write_session": "spikeglot.data.store",
     "check": "spikeglot.api.check",
     "pretrain": "spikeglot.api.pretrain",
     "finetune": "spikeglot.api.finetune",
@@ -52,11 +55,14 @@ if TYPE_CHECKING:
     from spikeglot.api.raster import draw_raster
     from spikeglot.api.region_matrix import region_matrix
     from spikeglot.api.translate import Translation, draw_translation, translate, write_translation
+    from spikeglot.data.ibl.repeated_site import prepare_ibl_repeated_site
+    from spikeglot.data.prepared import prepare
     from spikeglot.data.session import Session
     from spikeglot.data.sessions import Sessions, load_sessions
     from spikeglot.data.simulate import simulate_sessions
     from spikeglot.data.sources.arrays import from_counts, from_spike_times
     from spikeglot.data.sources.pynapple import from_pynapple
+    from spikeglot.data.store import write_session
     from spikeglot.errors import SpikeglotError
     from spikeglot.evaluation.scores import write_scores, write_table
     from spikeglot.settings import Recipe, load_recipe
@@ -82,12 +88,15 @@ __all__ = [
     "load_run",
     "load_sessions",
     "plot_region_matrix",
+    "prepare",
+    "prepare_ibl_repeated_site",
     "pretrain",
     "region_matrix",
     "simulate_sessions",
     "transfer",
     "translate",
     "write_scores",
+    "write_session",
     "write_table",
     "write_translation",
 ]

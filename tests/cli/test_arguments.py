@@ -198,6 +198,7 @@ def test_verbs_are_those_of_the_issue():
         "demo",
         "show",
         "check",
+        "prepare",
         "pretrain",
         "finetune",
         "evaluate",

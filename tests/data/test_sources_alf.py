@@ -221,7 +221,7 @@ def test_wheel_and_motion_energy_are_traces(session_folder: Path) -> None:
         bodyCamera__ROIMotionEnergy=np.array([3.0, 4.0, 5.0]),
     )
     session = read_alf(session_folder)
-    assert sorted(session.behaviour) == ["motion_energy_left", "wheel_position"]
+    assert sorted(session.behaviour) == ["motion_energy_left", "wheel_position", "wheel_speed"]
     assert session.behaviour["wheel_position"].times_s.tolist() == [10.0, 11.0, 12.0]
     assert session.behaviour["wheel_position"].values.tolist() == [0.0, 0.1, 0.3]
     assert session.behaviour["motion_energy_left"].values.tolist() == [3.0, 4.0, 5.0]
@@ -230,6 +230,23 @@ def test_wheel_and_motion_energy_are_traces(session_folder: Path) -> None:
         "motion_energy_right": "2 times for 3 values",
         "motion_energy_body": "0 times for 3 values",
     }
+
+
+def test_a_wheel_without_a_speed_is_listed(session_folder: Path) -> None:
+    save(session_folder / "alf", _ibl_wheel__position=np.array([0.0, np.nan]), _ibl_wheel__timestamps=np.arange(2.0))
+    session = read_alf(session_folder)
+    assert list(session.behaviour) == ["wheel_position"]
+    assert [(dropped.kind, dropped.id) for dropped in session.dropped] == [("trace", "wheel_speed")]
+
+
+def test_files_that_are_named_are_read_and_no_others(session_folder: Path) -> None:
+    probe = session_folder / "alf" / "probe00" / "pykilosort"
+    files = sorted(probe.glob("*.npy"))
+    save(probe / "#2024-01-01#", spikes__times=np.array([2.1, 2.2, 2.4]))
+    save(session_folder / "alf" / "probe01", spikes__times=np.array([0.3]), spikes__clusters=np.array([0]))
+    session = read_alf(session_folder, files)
+    assert session.spike_times_s.tolist() == [0.1, 0.2, 0.4]
+    assert set(session.units["probe"]) == {"probe00"}
 
 
 def test_a_session_without_spikes_is_an_error(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ One model for many animals' spikes, trained by multi-task masking (MtM).
   demo                               simulate, pretrain, evaluate, draw: three minutes, no data needed
   show     DATA...                   sessions, units per region, firing rates, trials, what is dropped
   check    DATA...                   whether every session can be trained on, and what to do where not
+  prepare  DATA... --out FOLDER      turn recordings into prepared sessions once; or download the IBL repeated site
   pretrain DATA... --out RUN         train one model on all sessions
   finetune RUN DATA... --out NEW     adapt a model to animals that it has not seen
   evaluate RUN DATA... --out CSV     score the four tasks, exactly, next to baselines

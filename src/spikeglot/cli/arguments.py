@@ -90,6 +90,28 @@ class Check(Common):
 
 
 @dataclass(frozen=True)
+class Prepare(Common):
+    """Turn recordings into prepared sessions once: files that are read in no time, here and by torch_brain.
+
+    A recording that is done is not read again. The word ibl-repeated-site downloads the sessions of the repeated site
+    of the IBL, one by one; start it again to go on. Exit status 1 if any recording failed; the others are done.
+    """
+
+    data: Data = ()
+    """Files or folders of recordings; "ibl-repeated-site" is that release; "simulated" is the embedded data set."""
+    out: Path = tyro.MISSING
+    """Folder for the prepared sessions (.h5), and dropped.csv: what was left out and why."""
+    workers: int = 1
+    """Processes that read files and folders; downloads come one after the other."""
+    sessions: Annotated[tuple[str, ...], arg(metavar="N|ID...", help_behavior_hint="")] = ()
+    """Of ibl-repeated-site: how many sessions, or which by their ids; without the flag all."""
+    cache_dir: Annotated[Path | None, arg(metavar="PATH", help_behavior_hint="")] = None
+    """Of ibl-repeated-site: folder for the downloads; without the flag where ONE keeps them."""
+    base_url: Annotated[str | None, arg(metavar="URL", help_behavior_hint="")] = None
+    """Of ibl-repeated-site: another server than https://openalyx.internationalbrainlab.org."""
+
+
+@dataclass(frozen=True)
 class Finetune(Common):
     """Adapt a trained model to sessions that it has not seen; the given model stays as it was."""
 
@@ -225,6 +247,7 @@ VERBS: dict[str, type[Common]] = {
     "demo": Demo,
     "show": Show,
     "check": Check,
+    "prepare": Prepare,
     "pretrain": Pretrain,
     "finetune": Finetune,
     "evaluate": Evaluate,

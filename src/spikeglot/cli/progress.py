@@ -16,6 +16,7 @@ from spikeglot.settings import TASKS
 
 STAGES = {
     "read": "reading",
+    "prepare": "preparing",
     "fit": "closed-form start",
     "evaluate": "evaluation",
     "baselines": "baselines",

@@ -10,6 +10,7 @@ from typing import overload
 from spikeglot.data.session import Dropped, Session
 from spikeglot.data.sources import read_recording, search
 from spikeglot.data.sources.search import PathLike, joined, unusable_at
+from spikeglot.data.store import PREPARED
 from spikeglot.errors import DataError, did_you_mean
 
 MAX_NOTES = 10
@@ -185,7 +186,7 @@ def _number(n: int) -> str:
 
 
 def _where(session: Session) -> str:
-    return session.provenance.path or "one in memory"
+    return session.provenance.facts.get(PREPARED) or session.provenance.path or "one in memory"
 
 
 def _row(session: Session) -> tuple[str, ...]:

@@ -40,6 +40,14 @@ def test_feedback_goes_by_several_names(counts_with, name):
     assert find_target("feedback", counts_with(**{name: [1, -1] * 6}), {}).values.tolist() == ["1", "-1"] * 6
 
 
+def test_a_block_is_how_probable_the_left_is(counts_with):
+    assert find_target("block", counts_with(probabilityLeft=[0.2, 0.5, 0.8] * 4), {}).values[:3].tolist() == [
+        "0.2",
+        "0.5",
+        "0.8",
+    ]
+
+
 def test_the_side_of_the_stimulus(counts_with):
     found = find_target(
         "stimulus-side", counts_with(contrast_left=[0.5, 0, 0.5] * 4, contrast_right=[0, 1, 0.5] * 4), {}

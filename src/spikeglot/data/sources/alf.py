@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spikeglot.data.session import Dropped, Provenance, Session, make_session
+from spikeglot.data.session import Dropped, Provenance, Session, Trace, make_session
 from spikeglot.data.sources.alf_files import Objects, is_alf_session, list_objects, load_object
 from spikeglot.data.sources.alf_probe import choose_sortings, read_probe
 from spikeglot.data.sources.traces import checked_traces
+from spikeglot.data.sources.wheel import wheel_speed
 from spikeglot.errors import DataError
 
+WHEEL = "wheel_position"
 TRACES = {
-    "wheel": ("wheel_position", "position", "timestamps"),
+    "wheel": (WHEEL, "position", "timestamps"),
     "leftCamera": ("motion_energy_left", "ROIMotionEnergy", "times"),
     "rightCamera": ("motion_energy_right", "ROIMotionEnergy", "times"),
     "bodyCamera": ("motion_energy_body", "ROIMotionEnergy", "times"),
@@ -26,8 +28,8 @@ TRACES = {
 """ALF objects that are continuous behaviour: name of the trace, attribute of its values and of its times."""
 
 
-def read_alf(path: str | Path) -> Session:
-    """Return the session in an ALF session folder.
+def read_alf(path: str | Path, files: Iterable[Path] | None = None) -> Session:
+    """Return the session in an ALF session folder; with ``files``, from these files of it only.
 
     - ``session_id``: ``lab/subject/yyyy-mm-dd/001`` (without the lab where the path does not name it).
     - ``units``: the clusters of all probes, also those without spikes, as ``probe00:12``; with ``region``
@@ -36,8 +38,8 @@ def read_alf(path: str | Path) -> Session:
       is read; the others are listed in ``dropped``.
     - ``trials``: the trials table with the names of ALF (``stimOn_times``, ``intervals_0``, ...); several
       tables come one below the other, with their collection in the column ``table``.
-    - ``behaviour``: ``wheel_position`` in rad, and ``motion_energy_left``, ``_right``, ``_body``, where they
-      are.
+    - ``behaviour``: ``wheel_position`` in rad and ``wheel_speed`` in rad/s (`wheel_speed`), and
+      ``motion_energy_left``, ``_right``, ``_body``, where they are.
     - ``recorded_s``: None, as ALF does not say.
 
     Raises
@@ -49,7 +51,7 @@ def read_alf(path: str | Path) -> Session:
     path = Path(os.path.abspath(path))
     if not is_alf_session(path):
         raise DataError(f"{path} is not an ALF session folder: its name must end in subject/yyyy-mm-dd/001.")
-    objects = list_objects(path)
+    objects = list_objects(path, files)
     chosen, not_used = choose_sortings([collection for collection, name in objects if name == "spikes"])
     if not chosen:
         raise DataError(
@@ -58,6 +60,7 @@ def read_alf(path: str | Path) -> Session:
     probes = [read_probe(name, where, objects) for name, where in chosen.items()]
     first_row = np.cumsum([0] + [len(units) for _, _, units in probes])
     behaviour, dropped = checked_traces(_behaviour(objects))
+    speeds, no_speeds = _wheel_speeds(behaviour)
     session_parts = _session_parts(path)
     return make_session(
         session_id="/".join(session_parts),
@@ -66,9 +69,9 @@ def read_alf(path: str | Path) -> Session:
         spike_unit=np.concatenate([rows + first for (_, rows, _), first in zip(probes, first_row, strict=False)]),
         units=pd.concat([units for _, _, units in probes]),
         trials=_trials(objects, path),
-        behaviour=behaviour,
+        behaviour=behaviour | speeds,
         provenance=Provenance("alf", str(path), MappingProxyType({"sortings": ", ".join(chosen.values())})),
-        dropped=(*(Dropped("unit", where, reason) for where, reason in not_used.items()), *dropped),
+        dropped=(*(Dropped("unit", where, reason) for where, reason in not_used.items()), *dropped, *no_speeds),
     )
 
 
@@ -101,6 +104,20 @@ def _table(trials: dict[str, Any], folder: Path) -> pd.DataFrame:
         lengths = ", ".join(f"{name} {len(values)}" for name, values in columns.items())
         raise DataError(f"The trials in {folder} are not equally long ({lengths}). Download them again.")
     return pd.DataFrame(columns)
+
+
+def _wheel_speeds(behaviour: Mapping[str, Trace]) -> tuple[dict[str, Trace], list[Dropped]]:
+    """The speed of every wheel, and of which there is none."""
+    speeds, dropped = {}, []
+    for name in behaviour:
+        if name.endswith(WHEEL):
+            speed_name = name.removesuffix(WHEEL) + "wheel_speed"
+            speed = wheel_speed(behaviour[name])
+            if speed is None:
+                dropped.append(Dropped("trace", speed_name, f"{name} is NaN somewhere, or too short or too long"))
+            else:
+                speeds[speed_name] = speed
+    return speeds, dropped
 
 
 def _behaviour(objects: Objects) -> Iterator[tuple[str, Any, Any]]:

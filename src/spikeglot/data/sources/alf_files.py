@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,18 @@ def has_spikes(path: Path) -> bool:
     return next(Path(path).rglob("*spikes.times*.npy"), None) is not None
 
 
-def list_objects(path: Path) -> Objects:
-    """The files below a session folder, of each dataset the last revision; empty files count as absent."""
+def list_objects(path: Path, files: Iterable[Path] | None = None) -> Objects:
+    """The files below a session folder, or ``files`` of it only; empty files count as absent.
+
+    Of each dataset it is the last revision.
+    """
     try:
         from one.alf.path import ALFPath
     except ImportError as error:
         raise DataError("ALF folders need ONE-api. Install it: pip install 'spikeglot[ibl]'.") from error
     newest = {}
-    for file in ALFPath(path).iter_datasets(recursive=True):
+    found: Iterable[Any] = ALFPath(path).iter_datasets(recursive=True) if files is None else map(ALFPath, files)
+    for file in found:
         if file.stat().st_size:
             dataset = (file.collection, file.without_uuid().name)
             newest[dataset] = max(newest.get(dataset, file), file, key=lambda f: f.revision)

@@ -15,6 +15,7 @@ from spikeglot.data.session import Provenance, Session, make_session
 from spikeglot.data.sources.hdf5 import open_hdf5
 from spikeglot.data.sources.tables import decoded, find_regions
 from spikeglot.data.sources.traces import checked_traces
+from spikeglot.data.store import OURS, read_stored
 from spikeglot.errors import DataError
 
 NOT_BEHAVIOUR = ("spikes", "units", "trials", "session", "subject", "device", "brainset", "domain")
@@ -34,6 +35,8 @@ def read_brainset(path: str | Path) -> Session:
       (``cursor.velocity``). Samples in the gaps of a regular series are left out. Text is coded as the number
       of its category in alphabetical order; ``provenance.facts`` has the categories.
 
+    A file that `spikeglot.data.store.write_session` wrote gives the session that it was written from.
+
     Raises
     ------
     DataError
@@ -42,6 +45,8 @@ def read_brainset(path: str | Path) -> Session:
     path = Path(path)
     with open_hdf5(path) as opened:
         file: Any = opened
+        if OURS in file:
+            return read_stored(file, path)
         _check_parts(file, path)
         session_id = str(_attribute(file, "session", "id") or path.stem)
         series, categories = _coded(_series(file))

@@ -15,6 +15,7 @@ from spikeglot.evaluation.decoding.traces import accumulated, binned
 
 WORDS = {
     "choice": ("choice",),
+    "block": ("probabilityLeft",),
     "feedback": ("feedback_type", "feedbackType", "feedback"),
     "stimulus-side": (("contrast_left", "contrast_right"), ("contrastLeft", "contrastRight")),
 }
@@ -53,9 +54,9 @@ class Target:
 def find_target(name: str, counts: Counts, behaviour: Mapping[str, Trace]) -> Target:
     """Return the target ``name`` of a session.
 
-    ``name`` is a column of the trials table (a class); one of the words "choice", "feedback" and "stimulus-side",
-    whatever the source calls them; a trace of the session's behaviour; or "accumulated:" and a series of two kinds of
-    events (`accumulated`).
+    ``name`` is a column of the trials table (a class); one of the words "choice", "block", "feedback" and
+    "stimulus-side", whatever the source calls them; a trace of the session's behaviour; or "accumulated:" and a series
+    of two kinds of events (`accumulated`).
 
     Raises
     ------
