@@ -91,6 +91,16 @@ def test_random_token_hides_single_entries():
     assert not torch.equal(target, target[:, :, :1].expand_as(target))
 
 
+def test_random_token_hides_whole_patches_where_units_share_a_token():
+    mask = draw("random-token", Layout(200, 10, REGION, token_units=4), 0.3, rng())
+    patches = mask.target.split(4, dim=2)
+    assert [patch.shape[2] for patch in patches] == [4, 4, 2]
+    for patch in patches:
+        assert torch.equal(patch, patch[:, :, :1].expand_as(patch))
+        assert patch.float().mean().item() == pytest.approx(0.3, abs=0.03)
+    assert not torch.equal(patches[0], patches[1])
+
+
 @pytest.mark.parametrize("n_bins", [1, 4, 10, 25, 100])
 def test_forecast_hides_the_last_tenth_and_at_least_one_bin(n_bins):
     mask = draw("forecast", Layout(3, n_bins, REGION), 0.0, rng())

@@ -68,6 +68,12 @@ class LFADS(Architecture):
         self.input_encoder = nn.GRU(n_channels, own.encoder_width, batch_first=True, bidirectional=True)
         self.controller = nn.GRUCell(encoded + own.n_factors, own.controller_width)
         self.input_posterior = nn.Linear(own.controller_width, 2 * own.n_inputs)
+        for posterior, variance in (
+            (self.first_posterior, own.first_variance),
+            (self.input_posterior, own.input_variance),
+        ):
+            # as sure as the prior at first: drawn with variance 1 they would drown what they say
+            nn.init.constant_(posterior.bias.chunk(2)[1], math.log(variance))
         self.log_timescale = nn.Parameter(torch.full((own.n_inputs,), math.log(own.input_timescale)))
         self.log_variance = nn.Parameter(torch.full((own.n_inputs,), math.log(own.input_variance)))
 

@@ -3,5 +3,15 @@
 from __future__ import annotations
 
 from spikeglot.models.transformer import Transformer
+from spikeglot.settings import ModelSettings, Settings
 
-ARCHITECTURE = Transformer
+
+class NDT1(Transformer):
+    """A transformer over the bins of a window; it has no options."""
+
+    def __init__(self, settings: ModelSettings, n_bins: int) -> None:
+        super().__init__(settings, n_bins)
+        self.options(Settings)
+
+
+ARCHITECTURE = NDT1
