@@ -49,8 +49,9 @@ MODELS: dict[str, dict[str, Any]] = {
         "train": {"steps": 1200, "learning_rate": 5e-3, "penalty_warmup": 0.5},
     },
     "MtM-NDT1": {
-        "model": {"architecture": "ndt1", "dropout": 0.1, "embed_dropout": 0.1, "position": "rotary"},
-        "train": {"steps": 1500, "learning_rate": 3e-3},
+        "mask": {"masks_per_trial": 2},
+        "model": {"architecture": "ndt1", "dropout": 0.2, "embed_dropout": 0.1, "position": "rotary"},
+        "train": {"steps": 1000, "learning_rate": 3e-3},
     },
 }
 
