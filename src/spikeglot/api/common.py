@@ -10,7 +10,7 @@ from spikeglot.checkpoint import Checkpoint, check_same_data, load_checkpoint
 from spikeglot.data.prepare import Prepared, prepare_session
 from spikeglot.data.session import Session
 from spikeglot.data.sources.search import joined
-from spikeglot.errors import CheckpointError, DataError
+from spikeglot.errors import CheckpointError, DataError, SettingsError, did_you_mean
 from spikeglot.settings import Recipe
 from spikeglot.training.run_folder import RunFolder
 
@@ -72,3 +72,24 @@ def check_same_sessions(checkpoint: Checkpoint, prepared: dict[str, Prepared], w
     for session_id, one in prepared.items():
         checkpoint.model.stitcher(session_id)
         check_same_data(checkpoint.sessions[session_id], one, where)
+
+
+def trained_prompts(recipe: Recipe) -> tuple[str, ...]:
+    """Return the prompts that a model of the recipe was trained with, "none" where it is not prompted."""
+    if not recipe.mask.prompted:
+        return ("none",)
+    schemes = ("causal" if name == "forecast" else name for name in recipe.mask.schemes)
+    return tuple(dict.fromkeys(schemes))
+
+
+def check_prompt(prompt: str, recipe: Recipe) -> None:
+    """Make sure that a model of the recipe can be told a prompt; "none" always can.
+
+    Raises
+    ------
+    SettingsError
+        It was not trained with it.
+    """
+    trained = trained_prompts(recipe)
+    if prompt not in (*trained, "none"):
+        raise SettingsError(f"The model was not trained with a prompt '{prompt}'.{did_you_mean(prompt, trained)}")

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from spikeglot.api.common import check_same_sessions, load_run, prepare_all
+from spikeglot.api.common import check_prompt, check_same_sessions, load_run, prepare_all, trained_prompts
 from spikeglot.batch import SessionTensors, to_tensors
 from spikeglot.checkpoint import Checkpoint
 from spikeglot.data.prepare import Prepared
 from spikeglot.data.session import Session, Trace
 from spikeglot.data.splits import Split
 from spikeglot.device import pick_device
-from spikeglot.errors import DataError, SettingsError, did_you_mean
+from spikeglot.errors import DataError
 from spikeglot.evaluation.decoding.attempts import Attempt, few_shot_attempts, linear_attempts
 from spikeglot.evaluation.decoding.features import COUNTS, HIDDEN_STATES, all_features
 from spikeglot.evaluation.decoding.few_shot import most_per_class
@@ -114,14 +114,9 @@ def told_prompts(settings: DecodeSettings, recipe: Recipe) -> tuple[str, ...]:
     SettingsError
         A prompt that the model was not trained on.
     """
-    trained = ("none",)
-    if recipe.mask.prompted:
-        schemes = ("causal" if name == "forecast" else name for name in recipe.mask.schemes)
-        trained = tuple(dict.fromkeys(schemes))
     for prompt in settings.prompts:
-        if prompt not in (*trained, "none"):
-            raise SettingsError(f"The model was not trained with a prompt '{prompt}'.{did_you_mean(prompt, trained)}")
-    return settings.prompts or trained
+        check_prompt(prompt, recipe)
+    return settings.prompts or trained_prompts(recipe)
 
 
 def _decodable(name: str, one: Prepared, behaviour: Mapping[str, Trace], settings: DecodeSettings) -> Target:

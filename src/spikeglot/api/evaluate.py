@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from spikeglot.api.common import check_same_sessions, load_run, prepare_all
+from spikeglot.api.common import check_prompt, check_same_sessions, load_run, prepare_all
 from spikeglot.batch import to_tensors
 from spikeglot.checkpoint import Checkpoint
 from spikeglot.data.session import Session
@@ -27,6 +27,7 @@ def evaluate(
     *,
     tasks: Sequence[str] = TASKS,
     baselines: Sequence[str] = tuple(BASELINES),
+    prompt: str | None = None,
     memory_mb: int = 256,
     device: str = "auto",
     listen: Listener = silent,
@@ -37,17 +38,22 @@ def evaluate(
     n_spikes, value``. Simulated sessions also get the model "oracle", which knows the true rates. A task that has
     nothing to ask of a session (one without regions, for the tasks on regions) has no rows for it.
 
+    With ``prompt`` the model is told this one in every task, in the place of the task's own: one of the prompts that it
+    was trained with, or "none".
+
     Raises
     ------
     SpikeglotError
-        The run cannot be read; a session is unknown to it, or is not the one that it was trained on; a task or
-        baseline is not known, or no task has anything to ask.
+        The run cannot be read; a session is unknown to it, or is not the one that it was trained on; a task, baseline
+        or prompt is not known, or no task has anything to ask.
     """
     _check_names(tasks, baselines)
     checkpoint = run if isinstance(run, Checkpoint) else load_run(run)
     where = "the run" if isinstance(run, Checkpoint) else f"'{run}'"
     prepared = prepare_all(sessions, checkpoint.recipe)
     check_same_sessions(checkpoint, prepared, where)
+    if prompt is not None:
+        check_prompt(prompt, checkpoint.recipe)
     checkpoint.model.to(pick_device(device))
     frames = []
     for session_id, one in prepared.items():
@@ -63,6 +69,7 @@ def evaluate(
                 split.test,
                 tasks=asked,
                 prompted=checkpoint.recipe.mask.prompted,
+                prompt=prompt or "",
                 memory_mb=memory_mb,
                 listen=listen,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -29,17 +30,19 @@ def predict_tasks(
     *,
     tasks: Sequence[str] = TASKS,
     prompted: bool = True,
+    prompt: str = "",
     memory_mb: int = 256,
     listen: Listener = silent,
 ) -> dict[str, np.ndarray]:
     """Predict what each task hides, on the given trials.
 
     Returns per task the log-rates (trial, time, unit) float32, natural logs of expected counts per bin, NaN where
-    the task asks for nothing. The model sees the visible counts of each question only. ``memory_mb`` bounds the
-    size of a batch.
+    the task asks for nothing. The model sees the visible counts of each question only. It is told the prompt of the
+    task, or ``prompt`` (of `spikeglot.masking.mask.PROMPTS`), or nothing where it is not ``prompted``. ``memory_mb``
+    bounds the size of a batch.
     """
     n_bins = session.counts.shape[1]
-    asked = {task: questions(task, session.region, n_bins) for task in tasks}
+    asked = {task: replace(questions(task, session.region, n_bins), prompt=prompt) for task in tasks}
     total = sum(len(q) for q in asked.values()) * len(trials)
     done, predictions = 0, {}
     for task, its_questions in asked.items():
