@@ -31,7 +31,7 @@ _HOME = {
     "pretrain": "spikeglot.api.pretrain",
     "finetune": "spikeglot.api.finetune",
     "evaluate": "spikeglot.api.evaluate",
-    "transfer": "spikeglot.studies.transfer",
+    "study": "spikeglot.studies.engine.conduct",
     "load_run": "spikeglot.api.common",
     "decode": "spikeglot.api.decode",
     "draw_raster": "spikeglot.api.raster",
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from spikeglot.errors import SpikeglotError
     from spikeglot.evaluation.scores import write_scores, write_table
     from spikeglot.settings import Recipe, load_recipe
-    from spikeglot.studies.transfer import transfer
+    from spikeglot.studies.engine.conduct import study
     from spikeglot.viz.matrix import plot_region_matrix
 
 __all__ = [
@@ -93,7 +93,7 @@ __all__ = [
     "pretrain",
     "region_matrix",
     "simulate_sessions",
-    "transfer",
+    "study",
     "translate",
     "write_scores",
     "write_session",

@@ -20,7 +20,7 @@ One model for many animals' spikes, trained by multi-task masking (MtM).
   evaluate RUN DATA... --out CSV     score the four tasks, exactly, next to baselines
   decode   RUN DATA... --target T    decode choices or traces, next to raw counts and chance
   translate RUN DATA... --out OUT    predict units of some regions from those of others, or all regions from all
-  transfer DATA... --hold-out ANIMAL what pretraining on others is worth to an animal that no model has seen
+  study NAME DATA... --out FOLDER    one of the paper's experiments as a grid of runs; study --help lists them
 
 DATA are files or folders: NWB (.nwb), ALF/ONE folders, brainsets HDF5 (.h5), plain arrays (.npz), or the word
 "simulated" for the embedded data set. Every verb has --help, --quiet and --json.

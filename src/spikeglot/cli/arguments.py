@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import tyro
-from tyro.conf import AvoidSubcommands, FlagCreatePairsOff, Positional, arg
+from tyro.conf import AvoidSubcommands, FlagCreatePairsOff, Positional, Suppress, arg
 
 from spikeglot.cli.settings_flags import registry
 from spikeglot.settings import (
@@ -23,7 +23,6 @@ from spikeglot.settings import (
     make_recipe,
     make_settings,
 )
-from spikeglot.studies.transfer_settings import TransferSettings
 
 Data = Annotated[tuple[str, ...], Positional, arg(metavar="DATA...", help_behavior_hint="")]
 Switch = Annotated[bool, arg(help_behavior_hint="")]
@@ -215,22 +214,29 @@ class Translate(Common):
 
 
 @dataclass(frozen=True)
-class Transfer(Common):
-    """Hold out animals, pretrain on the others, adapt with few trials and score, next to training from scratch.
+class Study(Common):
+    """Do one of the paper's experiments as a grid of runs: its table, its figure, and a page beside what was published.
 
     Runs that are done in --out are not repeated: start it again after an interruption with the same command.
     """
 
     data: Data = ()
-    """Files or folders of recordings of all animals; "simulated" is the embedded data set."""
-    hold_out: Annotated[tuple[str, ...], arg(metavar="SUBJECT...", help_behavior_hint="")] = tyro.MISSING
-    """Subjects that no model is pretrained on: animals, never days."""
+    """Files or folders of recordings; "simulated" is the embedded data set."""
     out: Path = tyro.MISSING
-    """Folder of the study: its runs, transfer.csv and transfer.png."""
+    """Folder of the study: scores.csv, its table, figure and page, and a folder per run."""
+    budget: Literal["small", "medium", "paper"] = "small"
+    """Sizes and steps of the models, in the place of those of the recipe; flags override them."""
+    seeds: int = 1
+    """Number of seeds, from --seed on; more can be added later to the same folder."""
+    workers: Annotated[str | None, arg(metavar="N", help_behavior_hint="(default: one per core)")] = None
+    """Number of processes, or ray: the cluster of RAY_ADDRESS."""
+    baselines: tuple[Baseline, ...] = ("mean-rate", "psth", "ridge", "reduced-rank")
+    """Baselines to score beside the models; none after the flag leaves them out."""
     recipe: str = "mtm-ndt1"
-    """All settings: a TOML file or an embedded name (mtm-ndt1, published, demo). Flags override it."""
-    study: TransferSettings = field(default_factory=TransferSettings)
+    """Windows, filters, split and masks: a TOML file or an embedded name (mtm-ndt1, published, demo)."""
     settings: Annotated[Recipe, arg(name="")] = field(default_factory=Recipe)
+    name: Annotated[str, Suppress] = ""
+    """Name of the study, the first word after the verb."""
 
 
 @dataclass(frozen=True)
@@ -253,7 +259,7 @@ VERBS: dict[str, type[Common]] = {
     "evaluate": Evaluate,
     "decode": Decode,
     "translate": Translate,
-    "transfer": Transfer,
+    "study": Study,
 }
 
 
@@ -267,12 +273,16 @@ def parse(verb: str, flags: Sequence[str]) -> Any:
     SystemExit
         ``--help`` (0), or flags that the verb does not have (2); tyro has said why.
     """
+    if verb == "study":
+        from spikeglot.cli.study_flags import parse_study
+
+        return parse_study(flags)
     recipe = flag_value(flags, "--recipe")
     default: Common | None = None
     if verb == "show":
         loaded = load_recipe(recipe) if recipe else Recipe()
         default = Show(recipe=recipe, window=loaded.window, quality=loaded.quality)
-    elif verb in ("check", "pretrain", "transfer"):
+    elif verb in ("check", "pretrain"):
         name = recipe or "mtm-ndt1"
         default = VERBS[verb](recipe=name, settings=load_recipe(name))  # type: ignore[call-arg]
     given = tyro.cli(
@@ -289,9 +299,6 @@ def parse(verb: str, flags: Sequence[str]) -> Any:
         return replace(given, window=checked.window, quality=checked.quality)
     if isinstance(given, Check | Pretrain):
         return replace(given, settings=make_recipe(dump(given.settings)))
-    if isinstance(given, Transfer):
-        study = make_settings(TransferSettings, dump(given.study), "settings of transfer")
-        return replace(given, settings=make_recipe(dump(given.settings)), study=study)
     if isinstance(given, Decode):
         checked = make_settings(DecodeSettings, dump(given.settings), "settings of decoding")
         return replace(given, settings=checked)

@@ -1,1 +1,1 @@
-"""Experiments as commands: grids of runs, each skipped where it is done, with one table and one figure."""
+"""The tables and figures of the paper as grids of runs: one file per study, named like it; `engine` does the work."""

@@ -13,20 +13,17 @@ from spikeglot.viz.panels import STYLE
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-KEYS = ["task", "n_trials", "session_id"]
 
+def plot_scaling(rows: pd.DataFrame, path: str | Path, *, curve: str) -> Path:
+    """Draw a panel per task with a curve per value of a column, and below it the gain over from scratch; save as PNG.
 
-def plot_scaling(table: pd.DataFrame, path: str | Path, *, aggregation: str = "mean") -> Path:
-    """Draw a panel per task with a curve per number of trials, and below it the gain over from scratch; save as PNG.
-
-    Points are means over sessions, bars standard errors; those of the gain are paired. ``table`` has the rows of
-    `spikeglot.studies.transfer.transfer`: bits per spike against the test mean, averaged as ``aggregation`` says
-    ("mean" over units or "pooled"), or balanced accuracy or R2. Pretrained on 0 is from scratch.
+    Points are means over sessions, bars standard errors; those of the gain are paired. ``rows`` have the columns task,
+    session_id, n_pretrained (sessions; 0 is from scratch), value (bits per spike, or of decoding balanced accuracy or
+    R2), gain, and the column ``curve``: "n_trials" (0 stands for all) or "masks".
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    rows = _with_gain(table, aggregation)
     tasks = list(dict.fromkeys(rows["task"]))
     numbers = sorted(rows["n_pretrained"].unique())
     with mpl.rc_context(STYLE):
@@ -34,8 +31,8 @@ def plot_scaling(table: pd.DataFrame, path: str | Path, *, aggregation: str = "m
         axes = figure.subplots(2, len(tasks), squeeze=False, sharex=True)
         for column, task in enumerate(tasks):
             its = rows.loc[rows["task"] == task]
-            _curves(axes[0, column], its, "value", numbers)
-            _curves(axes[1, column], its, "gain", numbers)
+            _curves(axes[0, column], its, "value", numbers, curve)
+            _curves(axes[1, column], its, "gain", numbers, curve)
             axes[0, column].set_title(task)
             axes[1, column].axhline(0.0, color="0.6", linewidth=0.8, zorder=0)
             axes[1, column].set_xticks(range(len(numbers)), [str(n) if n else "scratch" for n in numbers])
@@ -50,22 +47,12 @@ def plot_scaling(table: pd.DataFrame, path: str | Path, *, aggregation: str = "m
     return path
 
 
-def _with_gain(table: pd.DataFrame, aggregation: str) -> pd.DataFrame:
-    """Return one row per task, session and run of the mixture of masks, with ``gain`` over from scratch."""
-    is_bits = (table["metric"] == "bits_per_spike") & (table["null"] == "test") & (table["aggregation"] == aggregation)
-    rows = table.loc[is_bits | table["metric"].isin(["balanced_accuracy", "r2"])]
-    rows = rows.loc[(rows["model"] == "mtm") & (rows["masks"] == "mtm")]
-    scratch = rows.loc[rows["n_pretrained"] == 0, [*KEYS, "value"]].rename(columns={"value": "scratch"})
-    rows = rows.merge(scratch, on=KEYS, how="left")
-    return rows.assign(gain=rows["value"] - rows["scratch"])
-
-
-def _curves(axes: Axes, rows: pd.DataFrame, column: str, numbers: list[int]) -> None:
+def _curves(axes: Axes, rows: pd.DataFrame, column: str, numbers: list[int], curve: str) -> None:
     import matplotlib as mpl
 
-    all_trials = sorted(rows["n_trials"].unique(), key=lambda n: n or np.inf)
-    for shade, n_trials in zip(np.linspace(0.75, 0.15, len(all_trials)), all_trials, strict=True):
-        found = rows.loc[rows["n_trials"] == n_trials].groupby("n_pretrained")[column].agg(["mean", "sem"])
+    values = sorted(rows[curve].unique(), key=lambda value: (value == 0, value))
+    for shade, value in zip(np.linspace(0.75, 0.15, len(values)), values, strict=True):
+        found = rows.loc[rows[curve] == value].groupby("n_pretrained")[column].agg(["mean", "sem"])
         found = found.reindex(numbers)
         axes.errorbar(
             range(len(numbers)),
@@ -75,5 +62,5 @@ def _curves(axes: Axes, rows: pd.DataFrame, column: str, numbers: list[int]) -> 
             marker="o",
             markersize=3,
             capsize=2,
-            label=f"{n_trials} trials" if n_trials else "all trials",
+            label=(f"{value} trials" if value else "all trials") if curve == "n_trials" else str(value),
         )
