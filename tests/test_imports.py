@@ -126,6 +126,8 @@ def test_import_spikeglot_loads_nothing_heavy():
         "from spikeglot import load_sessions, simulate_sessions, Recipe, Session, load_recipe",
         "import spikeglot.viz.show, spikeglot.viz.raster, spikeglot.metrics, spikeglot.data.prepare",
         "import spikeglot.viz.matrix, spikeglot.viz.trial_average, spikeglot.viz.translation",
+        "from spikeglot.studies.engine.study import known_studies, load_study\nfor s in known_studies(): load_study(s)",
+        "from spikeglot.cli import main; assert main(['study', '--help']) == 0",
     ],
 )
 def test_what_must_not_wait_for_torch_does_not_load_it(code):

@@ -52,7 +52,7 @@ WRITES = {
         "runs/python-days/last",
         "runs/shares/validation.csv",
     ),
-    "docs/how-to/transfer-study.md": ("runs/study/transfer.png", "runs/python-study/transfer.csv"),
+    "docs/how-to/studies.md": ("runs/ratios/ratios.md", "runs/transfer/transfer.png", "runs/positions/positions.csv"),
     "docs/how-to/recipes.md": ("mine.toml", "runs/mine/last"),
     "docs/how-to/translate.md": (
         "rates.npz",

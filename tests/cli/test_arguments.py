@@ -204,7 +204,7 @@ def test_verbs_are_those_of_the_issue():
         "evaluate",
         "decode",
         "translate",
-        "transfer",
+        "study",
     ]
     assert VERBS["show"] is Show
     assert VERBS["pretrain"] is Pretrain
