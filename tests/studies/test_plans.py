@@ -97,7 +97,6 @@ def test_transfer_adapts_with_few_trials_and_says_which_sessions_have_too_few(pl
     assert found == {("mtm", 0), ("mtm", 1), ("mtm", 3), ("temporal", 0), ("temporal", 3)}
     few = [run for run in cells if run.labels["n_trials"] == 10]
     assert all((run.finetune.trials if run.adapts else run.recipe.split.train_trials) == 10 for run in few)
-    assert all(run.checkpoint == "best" for run in cells)
     reason = "99 trials are not fewer than its 35; see all"
     assert chosen.left_out == (Dropped("session", "s3", reason), Dropped("session", "s4", reason))
     keys = [run.key for run in chosen.runs]

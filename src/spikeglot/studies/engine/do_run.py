@@ -75,7 +75,7 @@ def train_model(run: Run, sessions: Sequence[Session], out: Path, listen: Listen
         finetune(out / run.adapts / MODEL, sessions, out=folder, resume=resume, listen=listen, **settings)
     else:
         pretrain(sessions, out=folder, recipe=run.recipe, resume=resume, listen=listen)
-    return load_run(folder / run.checkpoint)
+    return load_run(folder)
 
 
 def ask_tasks(

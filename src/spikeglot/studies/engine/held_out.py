@@ -82,7 +82,6 @@ def pretrain_run(asked: Asked, known: Sessions, masks: str, n_sessions: int, see
         recipe=with_masks(change(asked.recipe, seed=seed), masks),
         session_ids=tuple(nested_order(known.session_ids, seed)[:n_sessions]),
         tasks=(),
-        checkpoint="best",
     )
 
 
@@ -120,6 +119,5 @@ def cell_run(
             seed=seed,
         ),
         baselines=tuple(baselines),
-        checkpoint="best",
         **questions,
     )

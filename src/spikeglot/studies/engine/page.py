@@ -75,7 +75,8 @@ def describe(recipe: Recipe) -> str:
     return (
         f"Windows {align}, bins of {window.bin_size_s:g} s; split {recipe.split.kind}; {model.architecture}, depth "
         f"{model.depth}, width {model.width}, dropout {model.dropout:g}, start {model.start}; {train.steps} steps of "
-        f"{train.batch_size} trials, {recipe.mask.masks_per_trial} masks each, learning rate {train.learning_rate:g}."
+        f"{train.batch_size} trials, {recipe.mask.masks_per_trial} masks each, learning rate {train.learning_rate:g}; "
+        "the checkpoint of the best validation over the tasks."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from spikeglot.settings import TASKS, DecodeSettings, FinetuneSettings, Recipe, make_recipe
 
@@ -40,9 +40,6 @@ class Run:
         Baselines to score beside it.
     targets:
         Behaviour to decode as ``decoding`` says.
-    checkpoint:
-        Which checkpoint is asked. The best by validation over four tasks would stop a model of a single scheme
-        where it begins to fail at the others; so it is the last one, but where few trials are adapted to.
     """
 
     key: str
@@ -56,7 +53,6 @@ class Run:
     baselines: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     decoding: DecodeSettings = DECODED
-    checkpoint: Literal["last", "best"] = "last"
 
 
 @dataclass(frozen=True)
