@@ -5,7 +5,9 @@ from typing import get_args, get_type_hints
 import pytest
 from pydantic import BaseModel
 
-from spikeglot.cli.arguments import VERBS, Baseline, Evaluate, Pretrain, Show, Task, Translate, flag_value, parse
+from spikeglot.cli.arguments import VERBS, Baseline, Evaluate, Pretrain, Show, Task, Translate
+from spikeglot.cli.parse import parse
+from spikeglot.cli.settings_flags import flag_value
 from spikeglot.errors import SettingsError
 from spikeglot.settings import TASKS, Recipe, load_recipe, make_recipe
 

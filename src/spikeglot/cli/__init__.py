@@ -60,8 +60,9 @@ def share_cores() -> None:
 
 
 def _run(verb: str, flags: list[str]) -> int:
-    from spikeglot.cli.arguments import VERBS, parse
+    from spikeglot.cli.arguments import VERBS
     from spikeglot.cli.output import Output
+    from spikeglot.cli.parse import parse
     from spikeglot.errors import SpikeglotError, did_you_mean
 
     if verb not in VERBS:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import tyro
-from tyro.conf import AvoidSubcommands, FlagCreatePairsOff, Positional, Suppress, arg
+from tyro.conf import Positional, Suppress, arg
 
-from spikeglot.cli.settings_flags import registry
 from spikeglot.settings import (
     TASKS,
     DecodeSettings,
@@ -19,9 +16,6 @@ from spikeglot.settings import (
     QualitySettings,
     Recipe,
     WindowSettings,
-    load_recipe,
-    make_recipe,
-    make_settings,
 )
 
 Data = Annotated[tuple[str, ...], Positional, arg(metavar="DATA...", help_behavior_hint="")]
@@ -261,64 +255,3 @@ VERBS: dict[str, type[Common]] = {
     "translate": Translate,
     "study": Study,
 }
-
-
-def parse(verb: str, flags: Sequence[str]) -> Any:
-    """Turn the flags of a verb into its arguments; a recipe gives the defaults that flags override.
-
-    Raises
-    ------
-    SettingsError
-        A recipe or an override that is not valid.
-    SystemExit
-        ``--help`` (0), or flags that the verb does not have (2); tyro has said why.
-    """
-    if verb == "study":
-        from spikeglot.cli.study_flags import parse_study
-
-        return parse_study(flags)
-    recipe = flag_value(flags, "--recipe")
-    default: Common | None = None
-    if verb == "show":
-        loaded = load_recipe(recipe) if recipe else Recipe()
-        default = Show(recipe=recipe, window=loaded.window, quality=loaded.quality)
-    elif verb in ("check", "pretrain"):
-        name = recipe or "mtm-ndt1"
-        default = VERBS[verb](recipe=name, settings=load_recipe(name))  # type: ignore[call-arg]
-    given = tyro.cli(
-        VERBS[verb],
-        args=list(flags),
-        default=default,
-        prog=f"spikeglot {verb}",
-        description=inspect.getdoc(VERBS[verb]),
-        config=(AvoidSubcommands, FlagCreatePairsOff),
-        registry=registry,
-    )
-    if isinstance(given, Show):
-        checked = make_recipe({"window": dump(given.window), "quality": dump(given.quality)})
-        return replace(given, window=checked.window, quality=checked.quality)
-    if isinstance(given, Check | Pretrain):
-        return replace(given, settings=make_recipe(dump(given.settings)))
-    if isinstance(given, Decode):
-        checked = make_settings(DecodeSettings, dump(given.settings), "settings of decoding")
-        return replace(given, settings=checked)
-    if isinstance(given, Finetune):
-        checked = make_settings(FinetuneSettings, dump(given.settings), "settings of finetune")
-        return replace(given, settings=checked)
-    return given
-
-
-def dump(settings: Any) -> dict[str, Any]:
-    """Return settings that nobody has checked yet as plain values."""
-    return settings.model_dump(warnings=False)
-
-
-def flag_value(flags: Sequence[str], name: str) -> str | None:
-    """Return what follows ``name`` (or ``name=``) among the flags, where it was given last."""
-    value = None
-    for i, flag in enumerate(flags):
-        if flag == name and i + 1 < len(flags):
-            value = flags[i + 1]
-        elif flag.startswith(name + "="):
-            value = flag.split("=", 1)[1]
-    return value

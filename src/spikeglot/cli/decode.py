@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from spikeglot.cli.arguments import Decode, dump
+from spikeglot.cli.arguments import Decode
 from spikeglot.cli.data import read_data
 from spikeglot.cli.output import Output, check_writable
 from spikeglot.cli.progress import ProgressBars
+from spikeglot.cli.settings_flags import dump
 
 
 def run(arguments: Decode, output: Output) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, get_args
 
 from pydantic.fields import FieldInfo
@@ -53,3 +53,19 @@ def _flag_type(field: FieldInfo) -> Any:
 def _help(field: FieldInfo) -> str:
     is_section = isinstance(field.annotation, type) and issubclass(field.annotation, Settings)
     return (field.annotation.__doc__ if is_section else field.description) or ""
+
+
+def dump(settings: Any) -> dict[str, Any]:
+    """Return settings that nobody has checked yet as plain values."""
+    return settings.model_dump(warnings=False)
+
+
+def flag_value(flags: Sequence[str], name: str) -> str | None:
+    """Return what follows ``name`` (or ``name=``) among the flags, where it was given last."""
+    value = None
+    for i, flag in enumerate(flags):
+        if flag == name and i + 1 < len(flags):
+            value = flags[i + 1]
+        elif flag.startswith(name + "="):
+            value = flag.split("=", 1)[1]
+    return value

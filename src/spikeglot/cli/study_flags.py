@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import AvoidSubcommands, FlagCreatePairsOff, arg
 
-from spikeglot.cli.arguments import Study, dump, flag_value
-from spikeglot.cli.settings_flags import registry
+from spikeglot.cli.arguments import Study
+from spikeglot.cli.settings_flags import dump, flag_value, registry
 from spikeglot.errors import SettingsError
 from spikeglot.settings import load_recipe, make_recipe, make_settings
 from spikeglot.studies.engine.budgets import with_budget
