@@ -84,7 +84,7 @@ class HeldOut:
         prompts = prompt.repeat_interleave(self.n_trials)
         prefix = self.model.prefix(prompts, self.stitcher.token.expand(n, -1))
         causal = torch.zeros(n, dtype=torch.bool, device=seen.device)
-        states = self.model.architecture(channels.reshape(n, self.n_bins, *channels.shape[2:]), prefix, causal).states
+        states = self.model.encode(channels.reshape(n, self.n_bins, *channels.shape[2:]), prefix, causal).states
         return states.unflatten(0, (len(seen), self.n_trials))
 
     def _channels(self, seen: Tensor) -> Tensor:

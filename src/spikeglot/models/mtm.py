@@ -51,6 +51,7 @@ class MtM(nn.Module):
         self.settings = settings
         self.n_bins = n_bins
         self.session_ids = tuple(n_units)
+        self.precision = torch.float32
         self.architecture = make_architecture(settings, n_bins)
         self.prompts = Prompts(schemes, settings.width)
         shape = (self.architecture.state_width, self.architecture.patch_units)
@@ -102,7 +103,15 @@ class MtM(nn.Module):
         prompt = torch.cat([group.mask.prompt for group in groups])
         causal = torch.cat([group.mask.causal for group in groups])
         own = [self.stitcher(group.session_id).token.expand(len(group.mask), -1) for group in groups]
-        return self.architecture(channels, self.prefix(prompt, torch.cat(own)), causal)
+        return self.encode(channels, self.prefix(prompt, torch.cat(own)), causal)
+
+    def encode(self, channels: Tensor, prefix: Tensor, causal: Tensor) -> Coded:
+        """Return what the architecture makes of channels and prefix, computed in ``precision``, as float32."""
+        if self.precision == torch.float32:
+            return self.architecture(channels, prefix, causal)
+        with torch.autocast(channels.device.type, self.precision):
+            coded = self.architecture(channels, prefix, causal)
+        return Coded(coded.states.float(), None if coded.penalty is None else coded.penalty.float())
 
     def prefix(self, prompt: Tensor, session_token: Tensor) -> Tensor:
         """Return (trial, token, width): the prompt tokens and, if the model has them, the session tokens."""
