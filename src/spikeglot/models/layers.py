@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from spikeglot.models.dropout import Dropout
 
-
 PLAIN_TOKENS = {torch.float32: 128, torch.bfloat16: 512}
 """Up to so many tokens the plain products are the faster attention on a CPU, by type (docs/explain/speed.md)."""
 
@@ -78,10 +77,12 @@ def scale_like_tfixup(layers: nn.ModuleList) -> None:
 def allowed_pairs(causal: Tensor, n_prefix: int, n_bins: int, n_patches: int = 1) -> Tensor | None:
     """Return (trial, 1, token, token) bool, which token may attend to which; None if all may in every trial.
 
+    On a GPU, where asking whether any trial is causal would wait for all that is under way, it is never None.
+
     Tokens are the prefix, then the patches of each bin. In causal trials bins see the prefix and bins up to their
     own, and the prefix sees the prefix only: otherwise it would carry future bins into past ones over two layers.
     """
-    if not causal.any():
+    if causal.device.type == "cpu" and not causal.any():
         return None
     bin_of = torch.arange(n_bins, device=causal.device).repeat_interleave(n_patches)
     bin_of = torch.cat([torch.full((n_prefix,), -1, device=causal.device), bin_of])
