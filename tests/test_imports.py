@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "spikeglot"
-SMALL = {"errors", "events", "settings", "randomness", "device", ""}
+SMALL = {"errors", "events", "settings", "randomness", "device", "precision", ""}
 """Files that everyone may use; "" is the package itself, for its version."""
 MAY_IMPORT = {
     "": {"data", "api", "studies", "evaluation", "viz"},
     "errors": set(),
     "device": set(),
+    "precision": set(),
     "events": set(),
     "settings": set(),
     "randomness": set(),

@@ -56,3 +56,41 @@ def test_a_readout_without_a_say_costs_no_pass_of_the_architecture(factories, mo
         monkeypatch.setattr(model, "architecture", None)
         found = predict_hidden_units(model, session, index, asked, True, MEMORY, quiet)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5, equal_nan=True)
+
+
+def passed(model, monkeypatch):
+    """Return a list that collects how many pairs go through the architecture."""
+    n_passed, forward = [], model.architecture.forward
+    monkeypatch.setattr(model.architecture, "forward", lambda x, *rest: n_passed.append(len(x)) or forward(x, *rest))
+    return n_passed
+
+
+@pytest.mark.parametrize("task", ["co-smoothing", "inter-region", "intra-region"])
+def test_hiding_what_is_silent_anyway_costs_no_pass_of_its_own(factories, monkeypatch, task):
+    """As many passes as questions that show different spikes, counted here one by one."""
+    session = factories.make_session(rate=0.05)
+    model = factories.make_model(factories.small_recipe(model={"start": "zero"}), {"a": session}, loud=True)
+    asked = questions(task, session.region, session.counts.shape[1])
+    index = torch.arange(8)
+    with torch.no_grad():
+        slow = predict_hidden_bins(model, session, index, asked, True, MEMORY, quiet)
+        n_passed = passed(model, monkeypatch)
+        fast = predict_hidden_units(model, session, index, asked, True, MEMORY, quiet)
+    torch.testing.assert_close(fast, slow, atol=1e-5, rtol=1e-5, equal_nan=True)
+    shown = {
+        (i, tuple((session.counts[i] * visible).flatten().tolist()))
+        for i in index.tolist()
+        for visible in asked.visible
+    }
+    assert sum(n_passed) == len(shown) < len(index) * len(asked)
+
+
+@pytest.mark.parametrize("model_settings", [{"start": "rates"}, {"start": "zero", "mask_token": True}])
+def test_where_hiding_what_is_silent_matters_every_pair_has_a_pass(factories, monkeypatch, model_settings):
+    session = factories.make_session(rate=0.05)
+    model = factories.make_model(factories.small_recipe(model=model_settings), {"a": session}, loud=True)
+    asked = questions("co-smoothing", session.region, session.counts.shape[1])
+    n_passed = passed(model, monkeypatch)
+    with torch.no_grad():
+        predict_hidden_units(model, session, torch.arange(8), asked, True, MEMORY, quiet)
+    assert sum(n_passed) == 8 * len(asked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,12 +15,15 @@ from spikeglot.masking.mask import PROMPTS
 from spikeglot.masking.tasks import Questions, ask, questions
 from spikeglot.models.held_out import HeldOut
 from spikeglot.models.mtm import MtM
+from spikeglot.precision import fast_products, pick_precision
 from spikeglot.settings import TASKS
 
 ARRAYS_PER_PAIR = 16
 """About how many float32 arrays (time, unit) one pair keeps alive inside the model."""
 FLOATS_PER_TOKEN = 12
 """About how many times its width a token keeps alive inside the backbone."""
+CACHE_FLOATS = 10 * 2**20
+"""Floats that a pass keeps alive on a CPU, at most: more of them leave the caches (docs/explain/speed.md)."""
 
 
 def predict_tasks(
@@ -32,6 +35,7 @@ def predict_tasks(
     prompted: bool = True,
     prompt: str = "",
     memory_mb: int = 256,
+    precision: str = "float32",
     listen: Listener = silent,
 ) -> dict[str, np.ndarray]:
     """Predict what each task hides, on the given trials.
@@ -39,7 +43,8 @@ def predict_tasks(
     Returns per task the log-rates (trial, time, unit) float32, natural logs of expected counts per bin, NaN where
     the task asks for nothing. The model sees the visible counts of each question only. It is told the prompt of the
     task, or ``prompt`` (of `spikeglot.masking.mask.PROMPTS`), or nothing where it is not ``prompted``. ``memory_mb``
-    bounds the size of a batch.
+    bounds the size of a batch. In ``precision`` "bfloat16" the architecture computes faster and less exactly; "auto"
+    takes it for wide models on devices with units for it.
     """
     n_bins = session.counts.shape[1]
     asked = {task: replace(questions(task, session.region, n_bins), prompt=prompt) for task in tasks}
@@ -53,7 +58,14 @@ def predict_tasks(
             listen(Progress("evaluate", done, total, f"{session.session_id} {task}"))
 
         predictions[task] = predict_questions(
-            model, session, trials, its_questions, prompted=prompted, memory_mb=memory_mb, tell=tell
+            model,
+            session,
+            trials,
+            its_questions,
+            prompted=prompted,
+            memory_mb=memory_mb,
+            precision=precision,
+            tell=tell,
         )
     return predictions
 
@@ -67,6 +79,7 @@ def predict_questions(
     *,
     prompted: bool = True,
     memory_mb: int = 256,
+    precision: str = "float32",
     tell: Callable[[int], None] = lambda n_pairs: None,
 ) -> np.ndarray:
     """Predict what some questions hide, no entry of which is asked for twice; see `predict_tasks`.
@@ -78,7 +91,9 @@ def predict_questions(
     model.eval()
     index = torch.from_numpy(np.asarray(trials))
     predict = predict_hidden_bins if asked.n_hidden_bins else predict_hidden_units
-    log_rate = predict(model, session, index, asked, prompted, memory_mb * 2**20 // 4, tell)
+    kind = pick_precision(precision, next(model.parameters()).device, model.settings.width)
+    with fast_products(), model.computing_in(kind):
+        log_rate = predict(model, session, index, asked, prompted, memory_mb * 2**20 // 4, tell)
     model.train(was_training)
     return log_rate.numpy()
 
@@ -96,20 +111,39 @@ def predict_hidden_units(
     device = next(model.parameters()).device
     n_bins, n_units = session.counts.shape[1:]
     log_rate = torch.full((len(index), n_bins, n_units), float("nan"))
-    n_patches = model.stitcher(session.session_id).n_patches
-    per_pair = n_bins * n_patches * FLOATS_PER_TOKEN * model.settings.width
-    trials_at_once = max(1, min(len(index), n_floats // (4 * n_bins * n_units)))
-    for some in torch.arange(len(index)).split(trials_at_once) if len(index) and len(asked) else ():
+    stitcher = model.stitcher(session.session_id)
+    per_pair = n_bins * stitcher.n_patches * FLOATS_PER_TOKEN * model.settings.width
+    n_pairs = max(1, (min(n_floats, CACHE_FLOATS) if device.type == "cpu" else n_floats) // per_pair)
+    n_trials = 1 if stitcher.silence_is_hidden else max(1, min(n_pairs, n_floats // (4 * n_bins * n_units)))
+    for some in torch.arange(len(index)).split(n_trials) if len(index) and len(asked) else ():
         counts, start_s = session.counts[index[some]].float(), session.start_s[index[some]]
         held_out = HeldOut(model, session.session_id, counts.to(device), start_s.to(device))
-        for rows in torch.arange(len(asked)).split(max(1, n_floats // (per_pair * len(some)))):
-            prompt = torch.full((len(rows),), PROMPTS.index(asked.told if prompted else "none"))
-            targets = [asked.target[row].nonzero()[:, 0] for row in rows]
-            found = held_out.predict(asked.visible[rows].to(device), [t.to(device) for t in targets], prompt.to(device))
+        spiking = counts[0].any(0) if stitcher.silence_is_hidden else None
+        for visible, targets, n_asked in passes(asked, spiking, max(1, n_pairs // len(some))):
+            prompt = torch.full((len(visible),), PROMPTS.index(asked.told if prompted else "none"))
+            found = held_out.predict(visible.to(device), [t.to(device) for t in targets], prompt.to(device))
             for units, values in zip(targets, found, strict=True):
                 log_rate[some[:, None], :, units] = values.cpu().transpose(1, 2)
-            tell(len(rows) * len(some))
+            tell(n_asked * len(some))
     return log_rate
+
+
+def passes(asked: Questions, spiking: Tensor | None, at_once: int) -> Iterator[tuple[Tensor, list[Tensor], int]]:
+    """Yield what goes through the model together: ``visible`` (row, unit), the targets of each row, questions asked.
+
+    With ``spiking`` (unit,) bool, of a trial in which silent units look hidden, questions that show the same spikes are
+    one row, with the targets of all of them.
+    """
+    if spiking is None:
+        row_of = torch.arange(len(asked))
+    else:
+        row_of = torch.unique(asked.visible & spiking, dim=0, return_inverse=True)[1]
+    members = [row.nonzero()[:, 0] for row in row_of == torch.arange(int(row_of.max()) + 1)[:, None]]
+    for start in range(0, len(members), at_once):
+        some = members[start : start + at_once]
+        visible = asked.visible[torch.stack([row[0] for row in some])]
+        targets = [asked.target[row].any(0).nonzero()[:, 0] for row in some]
+        yield visible, targets, sum(len(row) for row in some)
 
 
 def predict_hidden_bins(

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from spikeglot.models.dropout import Dropout
+
+PLAIN_TOKENS = {torch.float32: 128, torch.bfloat16: 512}
+"""Up to so many tokens the plain products are the faster attention on a CPU, by type (docs/explain/speed.md)."""
 
 
 class Attention(nn.Module):
     """Multi-head attention with one fused q/k/v projection.
 
-    ``forward(x, allowed, rotation)``: x (trial, token, width); allowed (trial, 1, token, token) bool or None for
-    attention to everything; rotation is None or the (cos, sin) of rotary positions.
+    ``forward(x, bias, rotation)``: x (trial, token, width); bias (trial, 1, token, token) is added to the logits, None
+    for attention to everything; rotation is None or the (cos, sin) of rotary positions.
     """
 
     def __init__(self, width: int, heads: int) -> None:
@@ -20,12 +27,20 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, allowed: Tensor | None, rotation: tuple[Tensor, Tensor] | None) -> Tensor:
+    def forward(self, x: Tensor, bias: Tensor | None, rotation: tuple[Tensor, Tensor] | None) -> Tensor:
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         if rotation is not None:
-            q, k = rotate(q, *rotation), rotate(k, *rotation)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+            q, k = rotate(q, *rotation).to(v.dtype), rotate(k, *rotation).to(v.dtype)
+        mixed = attend(q, k, v, bias)
         return self.out(mixed.transpose(1, 2).flatten(2))
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+    """Return softmax(q k' / sqrt(head_width) + bias) v for (trial, head, token, head_width), the faster way."""
+    if v.device.type == "cpu" and v.shape[2] <= PLAIN_TOKENS.get(v.dtype, 0):
+        logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+        return (logits if bias is None else logits + bias).softmax(-1) @ v
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
 
 class Layer(nn.Module):
@@ -37,10 +52,10 @@ class Layer(nn.Module):
         self.attention = Attention(width, heads)
         self.mlp_norm = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, mlp_width), nn.GELU(), nn.Linear(mlp_width, width))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
-    def forward(self, x: Tensor, allowed: Tensor | None, rotation: tuple[Tensor, Tensor] | None) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), allowed, rotation))
+    def forward(self, x: Tensor, bias: Tensor | None, rotation: tuple[Tensor, Tensor] | None) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x), bias, rotation))
         return x + self.dropout(self.mlp(self.mlp_norm(x)))
 
 
@@ -62,15 +77,22 @@ def scale_like_tfixup(layers: nn.ModuleList) -> None:
 def allowed_pairs(causal: Tensor, n_prefix: int, n_bins: int, n_patches: int = 1) -> Tensor | None:
     """Return (trial, 1, token, token) bool, which token may attend to which; None if all may in every trial.
 
+    On a GPU, where asking whether any trial is causal would wait for all that is under way, it is never None.
+
     Tokens are the prefix, then the patches of each bin. In causal trials bins see the prefix and bins up to their
     own, and the prefix sees the prefix only: otherwise it would carry future bins into past ones over two layers.
     """
-    if not causal.any():
+    if causal.device.type == "cpu" and not causal.any():
         return None
     bin_of = torch.arange(n_bins, device=causal.device).repeat_interleave(n_patches)
     bin_of = torch.cat([torch.full((n_prefix,), -1, device=causal.device), bin_of])
     earlier = bin_of <= bin_of[:, None]
     return (earlier | ~causal[:, None, None])[:, None]
+
+
+def attention_bias(allowed: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return 0 where attention is allowed and -inf where it is not."""
+    return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill_(~allowed, -math.inf)
 
 
 def rotary_angles(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -51,6 +52,7 @@ class MtM(nn.Module):
         self.settings = settings
         self.n_bins = n_bins
         self.session_ids = tuple(n_units)
+        self._precision = torch.float32
         self.architecture = make_architecture(settings, n_bins)
         self.prompts = Prompts(schemes, settings.width)
         shape = (self.architecture.state_width, self.architecture.patch_units)
@@ -102,7 +104,24 @@ class MtM(nn.Module):
         prompt = torch.cat([group.mask.prompt for group in groups])
         causal = torch.cat([group.mask.causal for group in groups])
         own = [self.stitcher(group.session_id).token.expand(len(group.mask), -1) for group in groups]
-        return self.architecture(channels, self.prefix(prompt, torch.cat(own)), causal)
+        return self.encode(channels, self.prefix(prompt, torch.cat(own)), causal)
+
+    @contextmanager
+    def computing_in(self, precision: torch.dtype) -> Iterator[None]:
+        """Inside, let the architecture compute in ``precision``; weights, stitchers and log-rates stay in float32."""
+        before, self._precision = self._precision, precision
+        try:
+            yield
+        finally:
+            self._precision = before
+
+    def encode(self, channels: Tensor, prefix: Tensor, causal: Tensor) -> Coded:
+        """Return what the architecture makes of channels and prefix, as float32."""
+        if self._precision == torch.float32:
+            return self.architecture(channels, prefix, causal)
+        with torch.autocast(channels.device.type, self._precision):
+            coded = self.architecture(channels, prefix, causal)
+        return Coded(coded.states.float(), None if coded.penalty is None else coded.penalty.float())
 
     def prefix(self, prompt: Tensor, session_token: Tensor) -> Tensor:
         """Return (trial, token, width): the prompt tokens and, if the model has them, the session tokens."""

@@ -58,6 +58,11 @@ class Stitcher(nn.Module):
     def n_patches(self) -> int:
         return -(-len(self.mean_count) // self.patch_units)
 
+    @property
+    def silence_is_hidden(self) -> bool:
+        """Whether a unit without a spike looks to the model as if it were hidden."""
+        return self.start == "zero" and self.read_mask is None
+
     def stitch(self, group: Group) -> tuple[Tensor, Tensor | None]:
         """Return channels (trial, time, patch, stitch_width) and the log-rates known in closed form, if any."""
         visible = group.mask.visible

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from spikeglot.models.architecture import Architecture, Coded
-from spikeglot.models.layers import Layer, allowed_pairs, rotary_angles, scale_like_tfixup
+from spikeglot.models.dropout import Dropout
+from spikeglot.models.layers import Layer, allowed_pairs, attention_bias, rotary_angles, scale_like_tfixup
 from spikeglot.settings import ModelSettings
 
 
@@ -24,7 +25,7 @@ class Transformer(Architecture):
             nn.Softsign(),
             nn.Linear(2 * settings.stitch_width, width),
         )
-        self.embed_dropout = nn.Dropout(settings.embed_dropout)
+        self.embed_dropout = Dropout(settings.embed_dropout)
         self.positions = nn.Embedding(n_bins, width) if settings.position == "learned" else None
         self.layers = nn.ModuleList(
             Layer(width, settings.heads, settings.mlp_width, settings.dropout) for _ in range(settings.depth)
@@ -39,12 +40,13 @@ class Transformer(Architecture):
         bins = self.embedded(channels).flatten(1, 2)
         tokens = self.embed_dropout(torch.cat([prefix, bins], dim=1))
         allowed = allowed_pairs(causal, n_prefix, self.n_bins, n_patches)
+        bias = None if allowed is None else attention_bias(allowed, bins.dtype)
         rotation = None
         if self.positions is None:
             head_width = self.settings.width // self.settings.heads
             rotation = rotary_angles(n_prefix, self.n_bins, n_patches, head_width, tokens.device)
         for layer in self.layers:
-            tokens = layer(tokens, allowed, rotation)
+            tokens = layer(tokens, bias, rotation)
         return Coded(self.norm(tokens[:, n_prefix:]).unflatten(1, (self.n_bins, n_patches)))
 
     def embedded(self, channels: Tensor) -> Tensor:

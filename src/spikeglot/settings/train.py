@@ -36,3 +36,5 @@ class TrainSettings(Settings):
     """Masks per task and validation trial, drawn once."""
     device: str = "auto"
     """Where to compute: auto (a GPU where there is one), cpu or cuda."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Numbers inside the architecture: auto is bfloat16 for models at least 256 wide on devices with units for it."""

@@ -6,7 +6,6 @@ All randomness of step s is derived from (seed, s), so a resumed run equals an u
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -16,9 +15,10 @@ from spikeglot.batch import Group, SessionTensors, epoch_batches, masked_groups
 from spikeglot.checkpoint import Checkpoint
 from spikeglot.device import pick_device
 from spikeglot.errors import SpikeglotError
-from spikeglot.events import Listener, StepDone, Stopped, Validated
+from spikeglot.events import Listener, Stopped, Validated
 from spikeglot.masking.mixture import usable_schemes
 from spikeglot.models.mtm import MtM
+from spikeglot.precision import fast_products, pick_precision
 from spikeglot.randomness import generator, seeded
 from spikeglot.settings import Recipe
 from spikeglot.training.freezing import Freezing
@@ -26,6 +26,7 @@ from spikeglot.training.interrupt import StopRequest
 from spikeglot.training.objective import objective
 from spikeglot.training.optimiser import learning_rate, make_optimiser, penalty_weight
 from spikeglot.training.run_folder import Position, RunFolder
+from spikeglot.training.step_reports import StepReports, check_finite
 from spikeglot.training.validation import Validation, mean_over_sessions, mean_score
 
 
@@ -49,48 +50,50 @@ def train(
     model.train()
     optimiser = make_optimiser(model, recipe.train)
     validation = Validation(train_sessions, val_sessions, recipe)
-    if position is None:
-        position = Position(0, -math.inf, 0)
-        # first of all something to resume from: the first validation may take a while
-        run.save_last(checkpoint, optimiser, position)
-        position = _validate(checkpoint, validation, device, run, listen, position)
-        run.save_last(checkpoint, optimiser, position)
-    elif position.step > 0:
-        run.load_optimiser(optimiser)
-
-    steps = recipe.train.steps
-    with StopRequest() as stop:
-        for step, batch in batches(recipe, train_sessions, start=position.step):
-            began = time.perf_counter()
-            if freeze is not None:
-                freeze(step)
-            draws = generator(recipe.seed, "masks", step)
-            groups = masked_groups(train_sessions, batch, recipe.mask, draws, model.token_units)
-            loss = training_step(model, optimiser, [g.to(device) for g in groups], recipe, step)
-            seconds = time.perf_counter() - began
-            n_trials = sum(len(group.mask) for group in groups)
-            rate = learning_rate(step, recipe.train)
-            listen(StepDone(step + 1, steps, loss, rate, n_trials / seconds))
-            position = Position(step + 1, position.best_mean, position.best_step)
-            if (step + 1) % recipe.train.validate_every == 0 or step + 1 == steps:
-                position = _validate(checkpoint, validation, device, run, listen, position)
-                run.save_last(checkpoint, optimiser, position)
-            if stop.requested and step + 1 < steps:
-                run.save_last(checkpoint, optimiser, position)
-                listen(Stopped(step + 1, steps))
-                return False
+    reports = StepReports(listen, recipe.train, device)
+    precision = pick_precision(recipe.train.precision, device, recipe.model.width)
+    with fast_products(), model.computing_in(precision):
+        if position is None:
+            position = Position(0, -math.inf, 0)
+            # first of all something to resume from: the first validation may take a while
+            run.save_last(checkpoint, optimiser, position)
+            position = _validate(checkpoint, validation, device, run, listen, position)
+            run.save_last(checkpoint, optimiser, position)
+        elif position.step > 0:
+            run.load_optimiser(optimiser)
+        steps = recipe.train.steps
+        with StopRequest() as stop:
+            for step, batch in batches(recipe, train_sessions, start=position.step):
+                reports.begin()
+                if freeze is not None:
+                    freeze(step)
+                draws = generator(recipe.seed, "masks", step)
+                groups = masked_groups(train_sessions, batch, recipe.mask, draws, model.token_units)
+                loss = training_step(model, optimiser, [g.to(device) for g in groups], recipe, step)
+                reports.add(step, loss, sum(len(group.mask) for group in groups))
+                position = Position(step + 1, position.best_mean, position.best_step)
+                is_last = step + 1 == steps
+                if is_last or (step + 1) % recipe.train.validate_every == 0:
+                    reports.tell()
+                    position = _validate(checkpoint, validation, device, run, listen, position)
+                    run.save_last(checkpoint, optimiser, position)
+                if stop.requested and not is_last:
+                    reports.tell()
+                    run.save_last(checkpoint, optimiser, position)
+                    listen(Stopped(step + 1, steps))
+                    return False
     return True
 
 
 def training_step(
     model: MtM, optimiser: torch.optim.Optimizer, groups: list[Group], recipe: Recipe, step: int
-) -> float:
-    """Do one optimiser step and return its loss, in nats per target.
+) -> Tensor:
+    """Do one optimiser step and return its loss, in nats per target, on the device of the model.
 
     Raises
     ------
     SpikeglotError
-        The loss is not finite.
+        The loss is not finite; on a GPU it is not looked at.
     """
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(step, recipe.train)
@@ -98,15 +101,12 @@ def training_step(
     with seeded(recipe.seed, "dropout", step):
         weight = penalty_weight(step, recipe.train)
         loss = objective(groups, model.predict(groups), recipe.train.objective, weight)
-    if not torch.isfinite(loss):
-        raise SpikeglotError(
-            f"The loss is {loss.item()} at step {step + 1}. Lower train.learning_rate (now "
-            f"{recipe.train.learning_rate:g}); the checkpoint `last` holds the state of the last validation."
-        )
+    if loss.device.type == "cpu":
+        check_finite(loss.item(), step, recipe.train)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.train.clip_norm)
     optimiser.step()
-    return loss.item()
+    return loss.detach()
 
 
 def batches(

@@ -17,7 +17,7 @@ def make_optimiser(model: nn.Module, settings: TrainSettings) -> AdamW:
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": settings.weight_decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return AdamW(groups, lr=settings.learning_rate)
+    return AdamW(groups, lr=settings.learning_rate, fused=True)
 
 
 def learning_rate(step: int, settings: TrainSettings) -> float:
