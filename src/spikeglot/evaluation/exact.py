@@ -112,8 +112,7 @@ def predict_hidden_units(
     n_bins, n_units = session.counts.shape[1:]
     log_rate = torch.full((len(index), n_bins, n_units), float("nan"))
     stitcher = model.stitcher(session.session_id)
-    per_pair = n_bins * stitcher.n_patches * FLOATS_PER_TOKEN * model.settings.width
-    n_pairs = max(1, (min(n_floats, CACHE_FLOATS) if device.type == "cpu" else n_floats) // per_pair)
+    n_pairs = pairs_at_once(model, session, n_floats)
     n_trials = 1 if stitcher.silence_is_hidden else max(1, min(n_pairs, n_floats // (4 * n_bins * n_units)))
     for some in torch.arange(len(index)).split(n_trials) if len(index) and len(asked) else ():
         counts, start_s = session.counts[index[some]].float(), session.start_s[index[some]]
@@ -159,7 +158,8 @@ def predict_hidden_bins(
     device = next(model.parameters()).device
     n_bins, n_units = session.counts.shape[1:]
     log_rate = torch.full((len(index), n_bins, n_units), float("nan"))
-    for row, trial in pairs(asked, len(index), max(1, n_floats // (n_bins * n_units * ARRAYS_PER_PAIR))):
+    n_pairs = min(pairs_at_once(model, session, n_floats), n_floats // (n_bins * n_units * ARRAYS_PER_PAIR))
+    for row, trial in pairs(asked, len(index), max(1, n_pairs)):
         mask = ask(asked, row, n_bins)
         group = session.group(index[trial], mask if prompted else mask.unprompted())
         predicted = model([group.to(device)])[0].cpu()
@@ -167,6 +167,14 @@ def predict_hidden_bins(
         log_rate[trial[pair], time, unit] = predicted[pair, time, unit]
         tell(len(row))
     return log_rate
+
+
+def pairs_at_once(model: MtM, session: SessionTensors, n_floats: int) -> int:
+    """Return how many pairs go through the architecture together, by what their tokens keep alive."""
+    if next(model.parameters()).device.type == "cpu":
+        n_floats = min(n_floats, CACHE_FLOATS)
+    n_tokens = session.counts.shape[1] * model.stitcher(session.session_id).n_patches
+    return max(1, n_floats // (n_tokens * FLOATS_PER_TOKEN * model.settings.width))
 
 
 def pairs(asked: Questions, n_trials: int, at_once: int) -> list[tuple[Tensor, Tensor]]:

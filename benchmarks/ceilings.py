@@ -1,0 +1,56 @@
+"""What the machine can do: the sustained rate of the model's own matrix products, and of moving memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from benchmarks.rows import Row
+from benchmarks.sizes import Size
+from benchmarks.timing import in_turn
+from spikeglot.precision import fast_products
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+COPIED_BYTES = 256 * 2**20
+
+
+def ceilings(size: Size, device: torch.device) -> list[Row]:
+    """Return GFLOP/s per precision over all products of a training step, and GB/s of a copy."""
+    ways = {name: _products(size, dtype, device) for name, dtype in PRECISIONS.items()}
+    n_flops = sum(2 * m * k * n for m, k, n in _shapes(size))
+    with fast_products():
+        seconds = in_turn(ways, size.repeats)
+    rows = [Row("ceiling", "matrix products", name, n_flops / seconds[name] / 1e9, "GFLOP/s") for name in ways]
+    n_bytes = COPIED_BYTES if size.width > 64 else COPIED_BYTES // 256
+    source = torch.ones(n_bytes // 4, device=device)
+    target = torch.empty_like(source)
+    copied = in_turn({"copy": lambda: target.copy_(source)}, size.repeats)["copy"]
+    return [*rows, Row("ceiling", "memory, read and written", "float32", 2 * n_bytes / copied / 1e9, "GB/s")]
+
+
+def _shapes(size: Size) -> list[tuple[int, int, int]]:
+    """The products of a linear layer forwards, for its input and for its weights."""
+    n = size.batch_size * size.n_bins
+    layers = [
+        (size.stitch_width, 2 * size.stitch_width),
+        (2 * size.stitch_width, size.width),
+        (size.width, 3 * size.width),
+        (size.width, size.width),
+        (size.width, size.mlp_width),
+        (size.mlp_width, size.width),
+    ]
+    return [shape for a, b in layers for shape in ((n, a, b), (n, b, a), (a, n, b))]
+
+
+def _products(size: Size, dtype: torch.dtype, device: torch.device) -> Callable[[], None]:
+    pairs = [
+        (torch.ones((m, k), dtype=dtype, device=device), torch.ones((k, n), dtype=dtype, device=device))
+        for m, k, n in _shapes(size)
+    ]
+
+    def multiply() -> None:
+        for a, b in pairs:
+            torch.mm(a, b)
+
+    return multiply

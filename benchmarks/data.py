@@ -1,0 +1,96 @@
+"""The data path: binning, prepared sessions, batches; and the closed-form start, and what an import takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from benchmarks.rows import Row
+from benchmarks.sizes import BIN_SIZE_S, Size, model_of, recipe_of, session_of, sessions_of
+from benchmarks.timing import in_turn
+from spikeglot.batch import masked_groups
+from spikeglot.data.binning import bin_spikes
+from spikeglot.data.simulate import SimulationSettings, simulate_sessions
+from spikeglot.data.sources.brainset import read_brainset
+from spikeglot.data.store import write_session
+from spikeglot.events import silent
+from spikeglot.randomness import generator
+from spikeglot.training.loop import batches
+from spikeglot.training.start import start_sessions
+
+SIMULATED_UNITS_PER_REGION = 40
+
+
+def data_rows(size: Size) -> list[Row]:
+    """Return what each part takes; it is numpy's time, not the device's."""
+    return [binning(size), loading(size), drawing(size), closed_form(size), *importing(size)]
+
+
+def binning(size: Size) -> Row:
+    """Counts of all windows from sorted spike times."""
+    rng = np.random.default_rng(0)
+    window_s = size.n_bins * BIN_SIZE_S
+    times_s = np.sort(rng.uniform(0, size.n_windows * window_s, size.n_spikes))
+    unit = rng.integers(0, size.n_units, size.n_spikes)
+    starts_s = window_s * np.arange(size.n_windows)
+    way = {"": lambda: bin_spikes(times_s, unit, size.n_units, starts_s, size.n_bins, BIN_SIZE_S)}
+    seconds = in_turn(way, size.repeats)[""]
+    return Row("data", "binning", "", size.n_spikes / seconds / 1e6, "million spikes/s")
+
+
+def loading(size: Size) -> Row:
+    """A prepared session from disk, checks included."""
+    n_trials = size.n_windows // 2
+    settings = SimulationSettings(
+        n_subjects=1, n_trials=n_trials, min_units=SIMULATED_UNITS_PER_REGION, max_units=SIMULATED_UNITS_PER_REGION
+    )
+    (session,) = simulate_sessions(settings)
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_session(session, Path(folder) / "session.h5")
+        seconds = in_turn({"": lambda: read_brainset(path)}, size.repeats)[""]
+    n_spikes = len(session.spike_times_s)
+    return Row("data", "reading a prepared session", "", n_spikes / seconds / 1e6, "million spikes/s")
+
+
+def drawing(size: Size) -> Row:
+    """Random batches of mixed sessions with their masks, without what trains on them."""
+    recipe, sessions = recipe_of(size), sessions_of(size, size.n_mixed)
+    order = batches(recipe, sessions, start=0)
+
+    def draw() -> None:
+        step, batch = next(order)
+        masked_groups(sessions, batch, recipe.mask, generator(0, "masks", step))
+
+    return Row("data", "drawing a batch and its masks", "", 1e3 * in_turn({"": draw}, 3 * size.repeats)[""], "ms")
+
+
+def closed_form(size: Size) -> Row:
+    """What ``finetune`` does by default: the start of one session in closed form."""
+    recipe, sessions = recipe_of(size, start="factors"), {"0": session_of(size)}
+    model = model_of(recipe, sessions)
+    way = {"": lambda: start_sessions(model, sessions, recipe.mask.schemes, silent)}
+    seconds = in_turn(way, 1)[""]
+    return Row("fine-tuning", f"closed form, {size.n_trials} trials", "float32", seconds, "s")
+
+
+def importing(size: Size) -> list[Row]:
+    """Importing in a fresh interpreter, above starting it: the package, and with what a model needs."""
+    rows = []
+    for what, code in (("import spikeglot", "import spikeglot"), ("import of a model", "import spikeglot.models.mtm")):
+        extra_s = median(_start_s(code) for _ in range(size.repeats)) - median(
+            _start_s("") for _ in range(size.repeats)
+        )
+        rows.append(Row("import", what, "", 1e3 * extra_s, "ms"))
+    return rows
+
+
+def _start_s(code: str) -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return time.perf_counter() - began

@@ -1,0 +1,29 @@
+"""One measured number, and tables of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number: of which ``part``, of ``what``, in which ``precision``, with its ``unit``.
+
+    ``of_ceiling`` is the share of the sustained rate of matrix products in this precision; ``times_reference`` how many
+    times the plain reference takes; ``note`` what else is to be known.
+    """
+
+    part: str
+    what: str
+    precision: str
+    value: float
+    unit: str
+    of_ceiling: float | None = None
+    times_reference: float | None = None
+    note: str = ""
+
+
+def ceiling_flops(rows: list[Row], precision: str) -> float:
+    """Return the measured FLOP/s of matrix products in a precision."""
+    (rate,) = [r.value for r in rows if r.what == "matrix products" and r.precision == precision]
+    return rate * 1e9

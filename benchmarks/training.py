@@ -1,0 +1,79 @@
+"""The training step of `spikeglot.training.loop` next to the plain reference, for one session and for several."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import torch
+
+from benchmarks.ceilings import PRECISIONS
+from benchmarks.flops import step_flops
+from benchmarks.reference import Reference, draw_masks, reference_optimiser, reference_step
+from benchmarks.rows import Row, ceiling_flops
+from benchmarks.sizes import Size, model_of, recipe_of, session_of, sessions_of
+from benchmarks.timing import in_turn
+from spikeglot.batch import masked_groups
+from spikeglot.precision import fast_products
+from spikeglot.randomness import generator
+from spikeglot.training.loop import training_step
+from spikeglot.training.optimiser import make_optimiser
+
+
+def training_rows(size: Size, device: torch.device, known: list[Row]) -> list[Row]:
+    """Return what a step takes, masks included: the reference, one session, and several mixed in a batch."""
+    ways: dict[str, Callable[[], object]] = {"reference": reference_way(size, device)}
+    for precision in PRECISIONS:
+        ways[f"one session {precision}"] = ProductWay(size, device, precision, n_sessions=1)
+        ways[f"mixed {precision}"] = ProductWay(size, device, precision, n_sessions=size.n_mixed)
+    seconds = in_turn(ways, size.repeats)
+    plain = seconds["reference"]
+    rows = [_row("reference", "float32", plain, size, known, plain)]
+    for precision in PRECISIONS:
+        one, mixed = seconds[f"one session {precision}"], seconds[f"mixed {precision}"]
+        rows.append(_row("one session", precision, one, size, known, plain))
+        note = f"{mixed / one:.2f} x one session"
+        rows.append(_row(f"{size.n_mixed} sessions mixed", precision, mixed, size, known, plain, note))
+    return rows
+
+
+def _row(what: str, precision: str, seconds: float, size: Size, known: list[Row], plain: float, note: str = "") -> Row:
+    share = step_flops(size) / seconds / ceiling_flops(known, precision)
+    return Row("training step", what, precision, 1e3 * seconds, "ms", share, plain / seconds, note)
+
+
+def reference_way(size: Size, device: torch.device) -> Callable[[], object]:
+    """Return a function that does one step of the reference, masks included."""
+    recipe, session = recipe_of(size), session_of(size)
+    reference = Reference(model_of(recipe, {"0": session}), "0").to(device).train()
+    optimiser = reference_optimiser(reference, recipe.train.learning_rate, recipe.train.weight_decay)
+    rng = random.Random(0)
+
+    def step() -> float:
+        masks = draw_masks(size.batch_size, size.n_bins, session.region, rng)
+        counts = session.counts[: size.batch_size].float()
+        return reference_step(
+            reference, optimiser, counts.to(device), tuple(m.to(device) for m in masks), recipe.train.clip_norm
+        )
+
+    return step
+
+
+class ProductWay:
+    """Each call does the next step as the loop does it, masks included."""
+
+    def __init__(self, size: Size, device: torch.device, precision: str, n_sessions: int) -> None:
+        self.device, self.precision, self.step = device, PRECISIONS[precision], 0
+        self.recipe, self.sessions = recipe_of(size), sessions_of(size, n_sessions)
+        self.model = model_of(self.recipe, self.sessions).to(device).train()
+        self.optimiser = make_optimiser(self.model, self.recipe.train)
+        self.batch = {name: torch.arange(size.batch_size // n_sessions) for name in self.sessions}
+
+    def __call__(self) -> float:
+        draws = generator(0, "masks", self.step)
+        with fast_products(), self.model.computing_in(self.precision):
+            groups = masked_groups(self.sessions, self.batch, self.recipe.mask, draws, self.model.token_units)
+            groups = [group.to(self.device) for group in groups]
+            loss = training_step(self.model, self.optimiser, groups, self.recipe, self.step)
+        self.step += 1
+        return loss.item()
