@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test test-slow lint clean
+.PHONY: help demo test test-slow bench lint clean
 help:
 	@echo "make demo       simulate animals, pretrain, evaluate, draw: demo/scores.csv and demo/raster.png"
 	@echo "make test       the tests (minutes)"
 	@echo "make test-slow  the long tests too"
+	@echo "make bench      how fast it is on this machine, next to its ceilings and a plain reference"
 	@echo "make lint       ruff and pyright"
 	@echo "make clean      remove the environment and the demo"
 
@@ -20,6 +21,10 @@ test: $(VENV)/test
 
 test-slow: $(VENV)/test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+# One thread: its own computing time is measured, which others on the machine do not slow.
+bench: $(VENV)/core
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright

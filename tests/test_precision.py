@@ -1,9 +1,14 @@
 """Which numbers a model computes in, and that float32 products stay float32."""
 
+import os
+import signal
+
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from spikeglot import precision
+from spikeglot.events import StepDone
 from spikeglot.precision import WIDE, fast_products, has_bfloat16_units, pick_precision
 
 CPU = torch.device("cpu")
@@ -53,3 +58,36 @@ def test_bfloat16_moves_predictions_a_little_and_gives_float32(factories, start,
     assert not torch.equal(near, exact)
     torch.testing.assert_close(near, exact, atol=0.1, rtol=0.05)
     assert torch.equal(model([group])[0], exact), "outside, nothing has changed"
+
+
+def losses_of(factories, folder, precision):
+    recipe = factories.small_recipe(
+        train={"precision": precision, "steps": 60, "validate_every": 60, "learning_rate": 3e-3}, model={"width": 32}
+    )
+    events = []
+    assert factories.train_run(folder, recipe, listen=events.append)
+    return torch.tensor([event.loss for event in events if isinstance(event, StepDone)])
+
+
+def test_training_in_bfloat16_loses_what_float32_loses(factories, tmp_path):
+    near, exact = (losses_of(factories, tmp_path / kind, kind) for kind in ("bfloat16", "float32"))
+    assert not torch.equal(near, exact)
+    assert exact[-10:].mean() < exact[:10].mean() - 0.02, "it learns"
+    torch.testing.assert_close(near, exact, atol=0.01, rtol=0)
+    assert abs((near - exact).mean()) < 1e-3
+
+
+def test_going_on_in_bfloat16_equals_never_stopping(factories, tmp_path):
+    recipe = factories.small_recipe(train={"precision": "bfloat16"})
+
+    def stop(event):
+        if isinstance(event, StepDone) and event.step == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    assert factories.train_run(tmp_path / "whole", recipe)
+    assert not factories.train_run(tmp_path / "run", recipe, listen=stop)
+    assert factories.train_run(tmp_path / "run", recipe, resume=True)
+    for part in ("model", "optimiser"):
+        whole, run = (load_file(tmp_path / name / "last" / f"{part}.safetensors") for name in ("whole", "run"))
+        assert all(torch.equal(value, run[name]) for name, value in whole.items())
+    assert all(value.dtype == torch.float32 for value in whole.values())

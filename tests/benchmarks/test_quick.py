@@ -1,0 +1,33 @@
+"""The whole benchmark at tiny sizes: every part runs, and the table and the file say what they should."""
+
+import json
+import math
+
+from benchmarks.__main__ import main
+from benchmarks.timing import in_turn
+
+
+def test_everything_runs_and_is_kept(tmp_path, capsys):
+    out = main(["--quick", "--device", "cpu", "--out", str(tmp_path / "quick.json")])
+    result = json.loads(out.read_text())
+    assert {"commit", "device", "torch", "n_threads", "date"} <= result["machine"].keys()
+    rows = result["rows"]
+    parts = [row["part"] for row in rows]
+    assert set(parts) == {"ceiling", "training step", "evaluation", "data", "fine-tuning", "import"}
+    assert all(math.isfinite(row["value"]) for row in rows)
+    assert all(row["value"] > 0 for row in rows if row["part"] != "import")
+    for row in rows:
+        if row["part"] in ("training step", "evaluation"):
+            assert row["times_reference"] > 0
+            assert row["of_ceiling"] > 0
+            assert row["what"].endswith("reference") == (row["times_reference"] == 1)
+    shown = capsys.readouterr().out
+    assert "training step" in shown
+    assert str(out.name) in shown
+
+
+def test_ways_take_turns_and_the_first_run_does_not_count():
+    order = []
+    seconds = in_turn({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, repeats=3)
+    assert order == ["a", "b"] * 4
+    assert seconds.keys() == {"a", "b"}
