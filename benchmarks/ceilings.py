@@ -9,9 +9,8 @@ import torch
 from benchmarks.rows import Row
 from benchmarks.sizes import Size
 from benchmarks.timing import in_turn
-from spikeglot.precision import fast_products
+from spikeglot.precision import PRECISIONS, fast_products
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 COPIED_BYTES = 256 * 2**20
 
 

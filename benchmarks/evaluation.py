@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from benchmarks.ceilings import PRECISIONS
 from benchmarks.flops import pass_flops
 from benchmarks.reference import Reference, reference_held_out
 from benchmarks.rows import Row, ceiling_flops
@@ -19,6 +18,7 @@ from spikeglot.batch import SessionTensors
 from spikeglot.evaluation.exact import predict_questions
 from spikeglot.masking.tasks import Questions, ask, questions
 from spikeglot.models.mtm import MtM
+from spikeglot.precision import PRECISIONS
 from spikeglot.settings import TASKS
 
 

@@ -32,7 +32,7 @@ class Size:
     mlp_width: int = 1024
     stitch_width: int = 668
     n_mixed: int = 8
-    n_asked: int = 64
+    n_asked: int = 32
     n_tested: int = 4
     n_spikes: int = 5_000_000
     n_windows: int = 600

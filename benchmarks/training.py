@@ -7,14 +7,13 @@ from collections.abc import Callable
 
 import torch
 
-from benchmarks.ceilings import PRECISIONS
 from benchmarks.flops import step_flops
 from benchmarks.reference import Reference, draw_masks, reference_optimiser, reference_step
 from benchmarks.rows import Row, ceiling_flops
 from benchmarks.sizes import Size, model_of, recipe_of, session_of, sessions_of
 from benchmarks.timing import in_turn
 from spikeglot.batch import masked_groups
-from spikeglot.precision import fast_products
+from spikeglot.precision import PRECISIONS, fast_products
 from spikeglot.randomness import generator
 from spikeglot.training.loop import training_step
 from spikeglot.training.optimiser import make_optimiser

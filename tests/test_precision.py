@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from spikeglot import precision
+from spikeglot.errors import SettingsError
 from spikeglot.events import StepDone
 from spikeglot.precision import WIDE, fast_products, has_bfloat16_units, pick_precision
 
@@ -27,6 +28,11 @@ def test_auto_is_bfloat16_for_wide_models_where_there_are_units(monkeypatch, fla
     assert pick_precision("auto", CPU, width) == expected
     assert pick_precision("bfloat16", CPU, width) == torch.bfloat16
     assert pick_precision("float32", CPU, width) == torch.float32
+
+
+def test_an_unknown_precision_is_an_error():
+    with pytest.raises(SettingsError, match=r"'bfloat'.* Did you mean 'bfloat16'"):
+        pick_precision("bfloat", CPU, WIDE)
 
 
 def test_products_stay_float32_and_the_switch_goes_back():

@@ -54,6 +54,7 @@ WRITES = {
     ),
     "docs/how-to/studies.md": ("runs/ratios/ratios.md", "runs/transfer/transfer.png", "runs/positions/positions.csv"),
     "docs/how-to/recipes.md": ("mine.toml", "runs/mine/last"),
+    "docs/how-to/speed.md": ("runs/fast/best", "fast.csv"),
     "docs/how-to/translate.md": (
         "rates.npz",
         "average.png",
@@ -117,10 +118,16 @@ def test_the_lines_of_a_page_run(page, recordings, tmp_path):
 
 def test_almost_every_block_is_run():
     marked = [(place_of(page), block.text) for page in PAGES for block in blocks(page) if not block.is_run]
-    places = ["README.md", *["docs/how-to/ibl-repeated-site.md"] * 3, "docs/how-to/load-your-data.md"]
+    places = [
+        "README.md",
+        *["docs/how-to/ibl-repeated-site.md"] * 3,
+        "docs/how-to/load-your-data.md",
+        "docs/how-to/speed.md",
+    ]
     assert [place for place, _ in marked] == places
     assert "make demo" in marked[0][1]
-    assert "one_cache/" in marked[-1][1]
+    assert "one_cache/" in marked[-2][1]
+    assert "make bench" in marked[-1][1]
     languages = [block.language for block in blocks(ROOT / "README.md") if block.is_run]
     assert languages.count("bash") >= 2
     assert languages.count("python") >= 1

@@ -10,6 +10,9 @@ from typing import Any
 
 import torch
 
+from spikeglot.errors import SettingsError, did_you_mean
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 WIDE = 256
 """Narrower models stay in float32: their products are too small for bfloat16 to pay for other numbers."""
 CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
@@ -18,10 +21,19 @@ PROBE = 256
 
 
 def pick_precision(name: str, device: torch.device, width: int) -> torch.dtype:
-    """Return the type of a setting: "auto" is bfloat16 for wide models on devices with units for it."""
+    """Return the type of a setting: "auto" is bfloat16 for wide models on devices with units for it.
+
+    Raises
+    ------
+    SettingsError
+        There is no such precision.
+    """
     if name == "auto":
         name = "bfloat16" if width >= WIDE and has_bfloat16_units(device) else "float32"
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
+    if name not in PRECISIONS:
+        known = ("auto", *PRECISIONS)
+        raise SettingsError(f"There is no precision '{name}'.{did_you_mean(name, known)} Take {', '.join(known)}.")
+    return PRECISIONS[name]
 
 
 def has_bfloat16_units(device: torch.device) -> bool:

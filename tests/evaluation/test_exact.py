@@ -182,3 +182,12 @@ def test_the_oracle_predicts_the_true_rates_where_a_task_asks(session):
         assert np.array_equal(~np.isnan(found[task]), scored)
         assert np.isfinite(found[task][scored]).all()
     np.testing.assert_allclose(np.exp(found["co-smoothing"]), np.maximum(rates, 1e-9), rtol=1e-5)
+
+
+def test_bfloat16_is_near_and_float32_is_what_it_was(model, session, predictions):
+    near = predict_tasks(model, session, TRIALS, precision="bfloat16")
+    again = predict_tasks(model, session, TRIALS, precision="float32")
+    for task in TASKS:
+        assert np.array_equal(again[task], predictions[task], equal_nan=True)
+        assert not np.array_equal(near[task], predictions[task], equal_nan=True)
+        np.testing.assert_allclose(near[task], predictions[task], atol=0.1)

@@ -29,6 +29,7 @@ def evaluate(
     baselines: Sequence[str] = tuple(BASELINES),
     prompt: str | None = None,
     memory_mb: int = 256,
+    precision: str = "float32",
     device: str = "auto",
     listen: Listener = silent,
 ) -> pd.DataFrame:
@@ -40,6 +41,9 @@ def evaluate(
 
     With ``prompt`` the model is told this one in every task, in the place of the task's own: one of the prompts that it
     was trained with, or "none".
+
+    ``memory_mb`` bounds a batch. ``precision`` "bfloat16" is faster on some devices and less exact; "auto" takes it
+    where it pays.
 
     Raises
     ------
@@ -71,6 +75,7 @@ def evaluate(
                 prompted=checkpoint.recipe.mask.prompted,
                 prompt=prompt or "",
                 memory_mb=memory_mb,
+                precision=precision,
                 listen=listen,
             )
         }

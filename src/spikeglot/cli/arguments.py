@@ -153,6 +153,8 @@ class Evaluate(Common):
     """Baselines to score; none after the flag leaves them out."""
     memory_mb: int = 256
     """Bound on the memory of an evaluation batch."""
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    """Numbers inside the model: bfloat16 is faster on some devices, and less exact; auto takes it where it pays."""
     window: WindowFlags = field(default_factory=WindowFlags)
 
 

@@ -36,6 +36,7 @@ def run(arguments: Evaluate, output: Output) -> None:
             tasks=arguments.tasks,
             baselines=arguments.baselines,
             memory_mb=arguments.memory_mb,
+            precision=arguments.precision,
             listen=bars,
         )
     write_scores(scores, arguments.out)
