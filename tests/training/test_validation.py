@@ -24,9 +24,10 @@ def sessions(factories):
     )
 
 
-def test_asking_everything_gives_the_pooled_bits_per_spike_against_the_training_mean(factories, sessions):
+@pytest.mark.parametrize("start", ["zero", "rates", "factors"])
+def test_asking_everything_gives_the_pooled_bits_per_spike_against_the_training_mean(factories, sessions, start):
     train, val = sessions
-    recipe = factories.small_recipe(train={"validation_questions": 100})
+    recipe = factories.small_recipe(train={"validation_questions": 100}, model={"start": start})
     model = factories.make_model(recipe, train, loud=True)
     scores = Validation(train, val, recipe).score(model, CPU)
     session = val["a"]
@@ -38,7 +39,7 @@ def test_asking_everything_gives_the_pooled_bits_per_spike_against_the_training_
             mask = ask(asked, torch.full((session.n_trials,), row), factories.N_BINS)
             predicted = factories.predict(model, session, mask).masked_fill(~mask.target, math.nan)
             sums.update(predicted.numpy(), session.counts.numpy())
-        assert scores[task] == pytest.approx(sums.pooled_bits_per_spike(null), abs=1e-4)
+        assert scores[task] == pytest.approx(sums.pooled_bits_per_spike(null), abs=1e-5)
 
 
 def test_the_same_seed_asks_the_same_and_another_seed_something_else(factories, sessions):
@@ -90,8 +91,15 @@ def test_sessions_count_the_same_whatever_their_spikes(factories):
         assert [by_session[name][task] for name in both] == pytest.approx([one[task] for one in alone])
 
 
-def test_an_unprompted_run_is_validated_unprompted(factories, sessions):
+@pytest.mark.parametrize("start", ["rates", "factors"])
+@pytest.mark.parametrize("prompted", [True, False])
+def test_a_run_is_validated_with_the_prompts_that_it_is_trained_with(factories, sessions, start, prompted):
     train, val = sessions
-    recipe = factories.small_recipe(mask={"prompted": False})
+    recipe = factories.small_recipe(mask={"prompted": prompted}, model={"start": start})
+    model = factories.make_model(recipe, train, loud=True)
     validation = Validation(train, val, recipe)
-    assert all((group.mask.prompt == 0).all() for task in TASKS for group in validation.groups(task))
+    before = validation.score(model, CPU)
+    with torch.no_grad():
+        model.prompts.tokens.weight[1:] += torch.randn(model.settings.width)  # all but "none"
+    after = validation.score(model, CPU)
+    assert all((before[task] == after[task]) != prompted for task in TASKS)

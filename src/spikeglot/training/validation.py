@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from spikeglot.batch import Group, SessionTensors, mean_count
+from spikeglot.batch import SessionTensors, mean_count
+from spikeglot.masking.mask import PROMPTS
 from spikeglot.masking.tasks import Questions, ask, questions
+from spikeglot.models.held_out import HeldOut
 from spikeglot.models.mtm import MtM
 from spikeglot.randomness import generator
 from spikeglot.settings import TASKS, Recipe
 from spikeglot.training.objective import poisson_loss
 
 ROWS_AT_ONCE = 128
+
+
+class Scored(NamedTuple):
+    """Predictions that are scored: ``log_rate`` and ``counts`` of one shape, ``units`` along its last axis."""
+
+    log_rate: Tensor
+    counts: Tensor
+    units: Tensor
 
 
 class Validation:
@@ -49,12 +60,6 @@ class Validation:
                 for t, r in zip(trials.split(ROWS_AT_ONCE), rows.split(ROWS_AT_ONCE), strict=True):
                     self.parts[task].append((session, asked, t, r))
 
-    def groups(self, task: str) -> Iterator[Group]:
-        """Yield the groups of a task, each made when its turn comes: all at once they would fill the memory."""
-        for session, asked, trials, rows in self.parts[task]:
-            mask = ask(asked, rows, session.counts.shape[1])
-            yield session.group(trials, mask if self.prompted else mask.unprompted())
-
     @torch.no_grad()
     def score_sessions(self, model: MtM, device: torch.device) -> dict[str, dict[str, float]]:
         """Return bits per spike by session and task, without the tasks that a session does not allow."""
@@ -62,7 +67,7 @@ class Validation:
         model.eval()
         scores: dict[str, dict[str, float]] = {session_id: {} for session_id in self.null_log_rate}
         for task in TASKS:
-            for session_id, value in self._score_task(model, self.groups(task), device).items():
+            for session_id, value in self._score_task(model, task, device).items():
                 scores[session_id][task] = value
         model.train(was_training)
         return scores
@@ -71,17 +76,54 @@ class Validation:
         """Return bits per spike by task, mean over sessions; NaN for a task that no session allows."""
         return mean_over_sessions(self.score_sessions(model, device))
 
-    def _score_task(self, model: MtM, groups: Iterable[Group], device: torch.device) -> dict[str, float]:
+    def _score_task(self, model: MtM, task: str, device: torch.device) -> dict[str, float]:
         gain: dict[str, float] = defaultdict(float)
         spikes: dict[str, float] = defaultdict(float)
-        for cpu_group in groups:
-            group = cpu_group.to(device)
-            target = group.mask.target
-            null = self.null_log_rate[group.session_id].to(device).expand_as(group.counts)
-            better = poisson_loss(null, group.counts) - poisson_loss(model([group])[0], group.counts)
-            gain[group.session_id] += float(better[target].sum())
-            spikes[group.session_id] += float(group.counts[target].sum())
+        for session, asked, trials, rows in self.parts[task]:
+            fast = asked.n_hidden_bins == 0 and model.stitcher(session.session_id).factors is not None
+            predict = self._hidden_units if fast else self._any_mask
+            null = self.null_log_rate[session.session_id].to(device)
+            for log_rate, counts, units in predict(model, session, asked, trials, rows, device):
+                better = poisson_loss(null[units], counts) - poisson_loss(log_rate, counts)
+                gain[session.session_id] += float(better.sum())
+                spikes[session.session_id] += float(counts.sum())
         return {name: gain[name] / (spikes[name] * math.log(2)) for name in gain if spikes[name] > 0}
+
+    def _any_mask(
+        self,
+        model: MtM,
+        session: SessionTensors,
+        asked: Questions,
+        trials: Tensor,
+        rows: Tensor,
+        device: torch.device,
+    ) -> Iterator[Scored]:
+        """Predict by a pass of the model per pair of trial and question."""
+        mask = ask(asked, rows, session.counts.shape[1])
+        group = session.group(trials, mask if self.prompted else mask.unprompted()).to(device)
+        target = group.mask.target
+        yield Scored(model([group])[0][target], group.counts[target], target.nonzero()[:, 2])
+
+    def _hidden_units(
+        self,
+        model: MtM,
+        session: SessionTensors,
+        asked: Questions,
+        trials: Tensor,
+        rows: Tensor,
+        device: torch.device,
+    ) -> Iterator[Scored]:
+        """Predict the same where whole units are hidden, with the features of the factors computed once per trial."""
+        prompt = PROMPTS.index(asked.told if self.prompted else "none")
+        for trial in trials.unique():
+            its = rows[trials == trial]
+            counts, start_s = session.counts[trial][None].float().to(device), session.start_s[trial][None].to(device)
+            targets = [asked.target[row].nonzero()[:, 0].to(device) for row in its]
+            held_out = HeldOut(model, session.session_id, counts, start_s)
+            prompts = torch.full((len(its),), prompt, device=device)
+            found = held_out.predict(asked.visible[its].to(device), targets, prompts)
+            for units, log_rate in zip(targets, found, strict=True):
+                yield Scored(log_rate, counts[:, :, units], units)
 
 
 def mean_over_sessions(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
