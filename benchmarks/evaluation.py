@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ import torch
 from benchmarks.flops import pass_flops
 from benchmarks.reference import Reference, reference_held_out
 from benchmarks.rows import Row, ceiling_flops
-from benchmarks.sizes import Size, model_of, recipe_of, session_of
+from benchmarks.sizes import ALL_CLUSTERS, Size, model_of, recipe_of, session_of
 from benchmarks.timing import in_turn
 from spikeglot.batch import SessionTensors
 from spikeglot.evaluation.exact import predict_questions
@@ -23,40 +24,39 @@ from spikeglot.settings import TASKS
 
 
 def evaluation_rows(size: Size, device: torch.device, known: list[Row]) -> list[Row]:
-    """Return milliseconds per (trial, question) pair by task and precision."""
-    session, recipe = session_of(size), recipe_of(size)
-    model = model_of(recipe, {session.session_id: session}).to(device).eval()
-    reference = Reference(model, session.session_id).to(device).eval()
-    counts = session.counts[: size.n_tested].float()
+    """Return milliseconds per (trial, question) pair by task and precision; co-smoothing also where many are silent."""
     rows = []
     for task in TASKS:
-        asked = asked_of(task, session, size)
-        n_pairs = len(asked) * size.n_tested
-        ways: dict[str, Callable[[], object]] = {
-            "reference": lambda asked=asked: ask_reference(reference, counts.to(device), asked)
-        }
-        for precision in PRECISIONS:
-            ways[precision] = lambda asked=asked, precision=precision: ask_product(
-                model, session, asked, size, precision
+        rows += _task_rows(size, device, known, task, session_of(size))
+    return rows + _task_rows(
+        size, device, known, "co-smoothing", session_of(size, rates=ALL_CLUSTERS), ", all clusters"
+    )
+
+
+def _task_rows(
+    size: Size, device: torch.device, known: list[Row], task: str, session: SessionTensors, of_what: str = ""
+) -> list[Row]:
+    model = model_of(recipe_of(size), {session.session_id: session}).to(device).eval()
+    reference = Reference(model, session.session_id).to(device).eval()
+    counts = session.counts[: size.n_tested].float().to(device)
+    asked = asked_of(task, session, size)
+    n_pairs = len(asked) * size.n_tested
+    ways: dict[str, Callable[[], object]] = {"reference": lambda: ask_reference(reference, counts, asked)}
+    for precision in PRECISIONS:
+        ways[precision] = partial(ask_product, model, session, asked, size, precision)
+    seconds = in_turn(ways, max(1, size.repeats // 2))
+    rows = []
+    for name, of in seconds.items():
+        is_ours = name in PRECISIONS
+        precision = name if is_ours else "float32"
+        share = pass_flops(size, n_pairs) / of / ceiling_flops(known, precision)
+        note = _note(model, session, asked, size, precision) if is_ours else ""
+        what = f"{task}{of_what}" + ("" if is_ours else ", reference")
+        rows.append(
+            Row(
+                "evaluation", what, precision, 1e3 * of / n_pairs, "ms per pair", share, seconds["reference"] / of, note
             )
-        seconds = in_turn(ways, max(1, size.repeats // 2))
-        for name, of in seconds.items():
-            precision = "float32" if name == "reference" else name
-            share = pass_flops(size, n_pairs) / of / ceiling_flops(known, precision)
-            what = f"{task}, reference" if name == "reference" else task
-            note = "" if name == "reference" else _note(model, session, asked, size, precision)
-            rows.append(
-                Row(
-                    "evaluation",
-                    what,
-                    precision,
-                    1e3 * of / n_pairs,
-                    "ms per pair",
-                    share,
-                    seconds["reference"] / of,
-                    note,
-                )
-            )
+        )
     return rows
 
 

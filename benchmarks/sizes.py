@@ -8,12 +8,16 @@ import torch
 
 from spikeglot.batch import SessionTensors, mean_count
 from spikeglot.checkpoint import build_model
-from spikeglot.data.simulate import SimulationSettings
 from spikeglot.models.mtm import MtM
 from spikeglot.settings import Recipe, load_recipe
 
 BIN_SIZE_S = 0.02
 N_REGIONS = 8
+GOOD_UNITS = (4.0, 1.67)
+"""Median rate in Hz and spread of its log over the units of the IBL's repeated site that pass all tests of quality."""
+ALL_CLUSTERS = (0.14, 3.62)
+"""The same over all clusters, which is what the paper took: half of them are silent in a window of 2 s."""
+MAX_RATE_HZ = 100.0
 READOUT_SD = 0.05
 """Readouts are drawn with this spread: at the start of training they say too little for a comparison."""
 
@@ -65,13 +69,12 @@ def recipe_of(size: Size, start: str = "zero", dropout: float = 0.4) -> Recipe:
     )
 
 
-def session_of(size: Size, session_id: str = "0") -> SessionTensors:
-    """Return Poisson counts of units whose mean rates are spread as those of the simulator are."""
-    rates = SimulationSettings()
+def session_of(size: Size, session_id: str = "0", rates: tuple[float, float] = GOOD_UNITS) -> SessionTensors:
+    """Return Poisson counts of units whose mean rates are lognormal, with this median in Hz and spread of the log."""
+    median_hz, spread = rates
     draws = torch.Generator().manual_seed(int(session_id))
-    log_rate_hz = torch.randn(size.n_units, generator=draws) * rates.log_rate_sd
-    count = rates.median_rate_hz * log_rate_hz.exp() * BIN_SIZE_S
-    counts = torch.poisson(count.expand(size.n_trials, size.n_bins, -1), generator=draws).clamp_max(255)
+    rate_hz = (median_hz * (torch.randn(size.n_units, generator=draws) * spread).exp()).clamp_max(MAX_RATE_HZ)
+    counts = torch.poisson((rate_hz * BIN_SIZE_S).expand(size.n_trials, size.n_bins, -1), generator=draws)
     start_s = 3.0 * torch.arange(size.n_trials, dtype=torch.float64)
     return SessionTensors(session_id, counts.to(torch.uint8), start_s, torch.arange(size.n_units) % N_REGIONS)
 
