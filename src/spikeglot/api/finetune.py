@@ -117,6 +117,8 @@ def adapted_recipe(recipe: Recipe, settings: FinetuneSettings) -> Recipe:
             "steps": steps,
             "learning_rate": settings.learning_rate,
             "validate_every": settings.validate_every,
+            # what is frozen is said of whole parameters, and a model that is adapted is small beside its sessions
+            "sharding": "none",
         }
     )
     split = recipe.split.model_copy(update={"train_trials": settings.trials})

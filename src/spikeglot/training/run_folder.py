@@ -15,8 +15,10 @@ from torch.optim import Optimizer
 from spikeglot.checkpoint import Checkpoint, load_checkpoint, read_json, replace_folder, save_checkpoint, write_json
 from spikeglot.errors import CheckpointError
 from spikeglot.settings import Recipe
+from spikeglot.training.distributed import ALONE, Ranks
+from spikeglot.training.sharding import laid_as, whole
 
-MAY_DIFFER = ("train.device ",)
+MAY_DIFFER = ("train.device ", "train.sharding ")
 """Settings that a resumed run may change: another machine is no other run."""
 
 
@@ -30,7 +32,7 @@ class Position:
 
 
 class RunFolder:
-    """Read and write one run.
+    """Read and write one run. The main of several ranks writes; all must take part, and all raise what it meets.
 
     Raises
     ------
@@ -38,9 +40,14 @@ class RunFolder:
         A new run in a folder that holds one; resuming where there is none, or with another recipe.
     """
 
-    def __init__(self, path: Path, resume: bool) -> None:
+    def __init__(self, path: Path, resume: bool, ranks: Ranks = ALONE) -> None:
         self.path = path
         self.log_path = path / "log.csv"
+        self.ranks = ranks
+        ranks.on_main(lambda: self._check(resume))
+
+    def _check(self, resume: bool) -> None:
+        path = self.path
         if path.exists() and not path.is_dir():
             raise CheckpointError(f"'{path}' is a file; --out must name a folder for the run.")
         self._recover()
@@ -83,23 +90,28 @@ class RunFolder:
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"'{path}' cannot be read ({error}). Start a new run.") from error
         state: dict[int, dict[str, torch.Tensor]] = {}
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
         for name, value in moments.items():
             index, part = name.split(".")
-            state.setdefault(int(index), {})[part] = value
+            state.setdefault(int(index), {})[part] = laid_as(value, parameters[int(index)])
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
     def _write(self, name: str, checkpoint: Checkpoint, optimiser: Optimizer | None, position: Position | None) -> None:
-        new = self.path / f"{name}.new"
-        shutil.rmtree(new, ignore_errors=True)
-        save_checkpoint(new, checkpoint)
-        if optimiser is not None and position is not None:
-            state = optimiser.state_dict()["state"]
-            moments = {
-                f"{i}.{part}": value.cpu().contiguous() for i, parts in state.items() for part, value in parts.items()
-            }
-            save_file(moments, new / "optimiser.safetensors")
-            write_json(new / "position.json", asdict(position))
-        replace_folder(new, self.path / name)
+        # what lies in parts on the ranks is gathered by all of them, before one of them writes it
+        weights = {key: whole(value) for key, value in checkpoint.model.state_dict().items()}
+        state = {} if optimiser is None else optimiser.state_dict()["state"]
+        moments = {f"{i}.{part}": whole(value) for i, parts in state.items() for part, value in parts.items()}
+
+        def write() -> None:
+            new = self.path / f"{name}.new"
+            shutil.rmtree(new, ignore_errors=True)
+            save_checkpoint(new, checkpoint, weights)
+            if optimiser is not None and position is not None:
+                save_file(moments, new / "optimiser.safetensors")
+                write_json(new / "position.json", asdict(position))
+            replace_folder(new, self.path / name)
+
+        self.ranks.on_main(write)
 
     def _recover(self) -> None:
         """Put back a checkpoint that a kill left between two names."""

@@ -14,7 +14,9 @@ from spikeglot.masking.tasks import Questions, ask, questions
 from spikeglot.models.mtm import MtM
 from spikeglot.randomness import generator
 from spikeglot.settings import TASKS, Recipe
+from spikeglot.training.distributed import ALONE, Ranks
 from spikeglot.training.objective import poisson_loss
+from spikeglot.training.sharding import gathered
 
 ROWS_AT_ONCE = 128
 
@@ -30,7 +32,9 @@ class Validation:
         train: Mapping[str, SessionTensors],
         val: Mapping[str, SessionTensors],
         recipe: Recipe,
+        ranks: Ranks = ALONE,
     ) -> None:
+        self.ranks = ranks
         self.prompted = recipe.mask.prompted
         self.parts: dict[str, list[tuple[SessionTensors, Questions, Tensor, Tensor]]] = defaultdict(list)
         self.null_log_rate: dict[str, Tensor] = {}
@@ -50,8 +54,8 @@ class Validation:
                     self.parts[task].append((session, asked, t, r))
 
     def groups(self, task: str) -> Iterator[Group]:
-        """Yield the groups of a task, each made when its turn comes: all at once they would fill the memory."""
-        for session, asked, trials, rows in self.parts[task]:
+        """Yield this rank's groups of a task, each made when its turn comes: all at once they would fill the memory."""
+        for session, asked, trials, rows in self.parts[task][self.ranks.rank :: self.ranks.size]:
             mask = ask(asked, rows, session.counts.shape[1])
             yield session.group(trials, mask if self.prompted else mask.unprompted())
 
@@ -61,9 +65,10 @@ class Validation:
         was_training = model.training
         model.eval()
         scores: dict[str, dict[str, float]] = {session_id: {} for session_id in self.null_log_rate}
-        for task in TASKS:
-            for session_id, value in self._score_task(model, self.groups(task), device).items():
-                scores[session_id][task] = value
+        with gathered(model):
+            for task in TASKS:
+                for session_id, value in self._score_task(model, self.groups(task), device).items():
+                    scores[session_id][task] = value
         model.train(was_training)
         return scores
 
@@ -81,7 +86,13 @@ class Validation:
             better = poisson_loss(null, group.counts) - poisson_loss(model([group])[0], group.counts)
             gain[group.session_id] += float(better[target].sum())
             spikes[group.session_id] += float(group.counts[target].sum())
-        return {name: gain[name] / (spikes[name] * math.log(2)) for name in gain if spikes[name] > 0}
+        tally = [[gain[name], spikes[name]] for name in self.null_log_rate]
+        of_all = self.ranks.sum(torch.tensor(tally, dtype=torch.float64, device=device)).tolist()
+        return {
+            name: its_gain / (its_spikes * math.log(2))
+            for name, (its_gain, its_spikes) in zip(self.null_log_rate, of_all, strict=True)
+            if its_spikes > 0
+        }
 
 
 def mean_over_sessions(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
