@@ -1,15 +1,16 @@
 """The processes that train one model together, a rank each: alone, under torchrun, Ray Train or SLURM.
 
-Words between ranks (flags, errors, used parameters) go through a group of their own on the CPU, so that no GPU has to
-wait for them; tensors go through the default group.
+Words between ranks (flags, errors, used parameters) and what lies on the CPU go through a group of their own, so that
+no GPU has to wait for them; what lies on GPUs goes through the default group.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 import torch
@@ -66,7 +67,7 @@ class Ranks:
         if self.is_alone:
             return values
         total = values.clone()
-        dist.all_reduce(total)
+        dist.all_reduce(total, group=self._group(total))
         return total
 
     def on_main(self, work: Callable[[], T]) -> T:
@@ -96,7 +97,7 @@ class Ranks:
         """Set all weights and buffers of ``module`` to those of rank ``source`` (in place)."""
         if not self.is_alone:
             for value in module.state_dict().values():
-                dist.broadcast(value, src=source)
+                dist.broadcast(value, src=source, group=self._group(value))
 
     def mean_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Set every gradient to its mean over ranks (in place).
@@ -112,52 +113,48 @@ class Ranks:
         if not shared:
             return
         flat = torch.cat([torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in shared])
-        dist.all_reduce(flat)
+        dist.all_reduce(flat, group=self._group(flat))
         flat /= self.size
         for p, part in zip(shared, flat.split([p.numel() for p in shared]), strict=True):
             p.grad = part.view_as(p)
+
+    def _group(self, value: Tensor) -> Any:
+        return self.words if value.device.type == "cpu" else None
 
 
 ALONE = Ranks()
 
 
-@contextmanager
-def joined_ranks(device: str) -> Iterator[Ranks]:
+def join_ranks(device: str) -> Ranks:
     """Join the other ranks that the environment speaks of (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT).
 
-    A group that somebody made before, as Ray Train does, is used and left as it is. ``device`` is the setting
-    ``train.device``.
+    They stay together until the process ends: ranks that part and meet again at the same address may miss each other.
+    A group that somebody else made, as Ray Train does, is used. ``device`` is the setting ``train.device``.
 
     Raises
     ------
     SettingsError
         The environment speaks of other ranks, but they cannot be reached.
     """
-    if dist.is_initialized():
-        yield _joined()
-    elif os.environ.get("WORLD_SIZE", "1") == "1":
-        yield ALONE
-    else:
-        is_gpu = pick_device(device).type == "cuda"
+    if not dist.is_initialized():
+        if os.environ.get("WORLD_SIZE", "1") == "1":
+            return ALONE
         try:
-            dist.init_process_group("nccl" if is_gpu else "gloo")
+            dist.init_process_group("nccl" if pick_device(device).type == "cuda" else "gloo")
         except (ValueError, RuntimeError) as error:
             raise SettingsError(
                 f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, but the ranks cannot meet: {error} Start them with "
                 "torchrun, or unset WORLD_SIZE to train alone."
             ) from error
-        try:
-            yield _joined()
-        finally:
-            dist.destroy_process_group()
-
-
-def _joined() -> Ranks:
+        atexit.register(dist.destroy_process_group)
     rank, size = dist.get_rank(), dist.get_world_size()
-    if size == 1:
-        return ALONE
-    on_cpu = dist.group.WORLD if dist.get_backend() == "gloo" else dist.new_group(backend="gloo")
-    return Ranks(rank, size, int(os.environ.get("LOCAL_RANK", rank)), on_cpu)
+    return Ranks(rank, size, int(os.environ.get("LOCAL_RANK", rank)), _on_cpu(dist.group.WORLD)) if size > 1 else ALONE
+
+
+@cache
+def _on_cpu(group: Any) -> Any:
+    """Return the group itself, or one of the same ranks that can talk without a GPU; made once."""
+    return group if dist.get_backend(group) == "gloo" else dist.new_group(backend="gloo")
 
 
 def check_same_work(ranks: Ranks, what: str, value: object) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from spikeglot.batch import Group
 from spikeglot.models.mtm import MtM

@@ -15,6 +15,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from spikeglot.errors import SettingsError
 from spikeglot.models.mtm import MtM
+from spikeglot.models.transformer import Transformer
 from spikeglot.training.distributed import Ranks
 
 
@@ -24,22 +25,22 @@ def shard_architecture(model: MtM, ranks: Ranks) -> None:
     Raises
     ------
     SettingsError
-        The architecture has patches: ranks would go through it differently often in a step.
+        An architecture through which ranks may go differently often in a step, or with other weights: one with
+        patches, or one that is no transformer.
     """
+    architecture = model.architecture
+    if not isinstance(architecture, Transformer) or architecture.patch_units is not None:
+        raise SettingsError(
+            f"train.sharding full is for transformers without patches (ndt1), and model.architecture is "
+            f"{model.settings.architecture}. Use train.sharding none."
+        )
     if ranks.is_alone:
         return
     from torch.distributed.fsdp import fully_shard
 
-    if model.architecture.patch_units is not None:
-        raise SettingsError(
-            f"train.sharding full does not go with model.architecture {model.settings.architecture}, whose sessions "
-            "go through it in several passes. Use train.sharding none."
-        )
-    for module in model.architecture.modules():
-        if isinstance(module, nn.ModuleList):
-            for layer in module:
-                fully_shard(layer)
-    fully_shard(model.architecture)
+    for layer in architecture.layers:
+        fully_shard(layer)
+    fully_shard(architecture)
 
 
 def is_sharded(value: Tensor) -> bool:
