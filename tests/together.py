@@ -19,7 +19,7 @@ from spikeglot.events import StepDone
 from spikeglot.settings import make_recipe
 
 sessions = sg.simulate_sessions(
-    SimulationSettings(n_subjects=4, n_trials=24, regions=("TH", "CA1"), min_units=4, max_units=12), seed=1
+    SimulationSettings(n_subjects=4, n_trials=23, regions=("TH", "CA1"), min_units=4, max_units=12), seed=1
 )
 
 def recipe(**train):
@@ -27,14 +27,14 @@ def recipe(**train):
         "window": {"align": "stim_on_time", "stop_s": 0.2},
         "quality": {"min_rate_hz": 0.0, "min_units_per_region": 1},
         "model": {"width": 16, "depth": 2, "heads": 2, "mlp_width": 16, "stitch_width": 8, "dropout": 0.0,
-                  "embed_dropout": 0.0, "factors": {"n_factors": 2}, **train.pop("model", {})},
-        "train": {"steps": 7, "batch_size": 5, "validate_every": 3, "validation_questions": 1, "device": "cpu", **train},
+                  "embed_dropout": 0.0, "factors": {"n_factors": 2}},
+        "train": {"steps": 9, "batch_size": 9, "validate_every": 4, "validation_questions": 1, "device": "cpu"} | train,
     })
 
 def pretrain(out, resume=False, listen=lambda event: None, **train):
     return sg.pretrain(sessions, out=out, recipe=recipe(**train), resume=resume, listen=listen)
 """
-"""Sessions of unlike size, in batches that are smaller than the ranks have sessions; the last batch has few trials."""
+"""Four sessions of unlike size with 64 training trials together: step 8, the last of an epoch, has a single trial."""
 
 
 def environments(n_ranks: int) -> list[dict[str, str]]:

@@ -50,13 +50,13 @@ def interrupted(*words, **more):
 
 @pytest.fixture(scope="module")
 def runs(together, tmp_path_factory):
-    """A folder of runs that two ranks made: ``whole``, ``sharded``, ``stopped`` after step 4, ``grown`` from alone."""
+    """A folder of runs that two ranks made: ``whole``, ``sharded``, ``stopped`` after step 5, ``grown`` from alone."""
     folder = tmp_path_factory.mktemp("runs")
     names = together.scope()
     names["pretrain"](folder / "one")
 
     def listen(event):
-        if isinstance(event, names["StepDone"]) and event.step == 4:
+        if isinstance(event, names["StepDone"]) and event.step == 5:
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
@@ -67,7 +67,7 @@ out = {str(folder)!r} + "/"
 pretrain(out + "whole")
 pretrain(out + "sharded", sharding="full")
 pretrain(out + "grown", resume=True, sharding="full")
-interrupted(out + "stopped", listen=stop_after(4, "0"), sharding="full")
+interrupted(out + "stopped", listen=stop_after(5, "0"), sharding="full")
 try:
     pretrain(out + "whole")
 except sg.SpikeglotError as error:
@@ -85,16 +85,16 @@ def test_all_went_well(runs):
 
 @pytest.mark.parametrize("name", ["whole", "sharded"])
 def test_two_ranks_equal_one(runs, name):
-    """Of four sessions, batches of five trials; the last of an epoch has few: some stitchers rest on some ranks."""
+    """In most steps some stitchers rest on a rank; in step 8 all but one rest everywhere, and a rank has no trial."""
     folder, _ = runs
     assert_equal_runs(folder / "one", folder / name)
 
 
 def test_weights_moved(runs):
     folder, _ = runs
-    before = load_checkpoint(folder / "one" / "best").model.state_dict()
-    after = load_checkpoint(folder / "one" / "last").model.state_dict()
-    assert max(float((before[name] - after[name]).abs().max()) for name in before) > 100 * TOLERANCE
+    weights = load_checkpoint(folder / "one" / "last").model.state_dict()
+    readouts = [value for name, value in weights.items() if name.endswith("readout.weight")]
+    assert all(float(value.abs().max()) > 100 * TOLERANCE for value in readouts), "they start from zero"
 
 
 def test_a_run_of_one_goes_on_as_two(runs):
@@ -106,7 +106,7 @@ def test_two_stop_together_and_one_goes_on(runs, together):
     """One rank was interrupted, in the middle of two validations; both stopped after the same step."""
     folder, _ = runs
     position = (folder / "stopped" / "last" / "position.json").read_text()
-    assert '"step": 4,' in position
+    assert '"step": 5,' in position
     together.scope()["pretrain"](folder / "stopped", resume=True)
     assert_equal_runs(folder / "one", folder / "stopped")
 

@@ -40,7 +40,7 @@ def step(factories):
     """The groups of a step of two sessions, and what their trials cost."""
     sessions = {"a": factories.make_session("a", 12), "b": factories.make_session("b", 9, ("VISp",) * 5)}
     model = factories.make_model(factories.small_recipe(), sessions)
-    masks = {name: factories.hide_first_unit(session, n) for (name, session), n in zip(sessions.items(), (3, 4), strict=True)}
+    masks = {name: factories.hide_first_unit(sessions[name], n) for name, n in {"a": 3, "b": 4}.items()}
     return [sessions[name].group(slice(0, len(mask)), mask) for name, mask in masks.items()], trial_costs(model)
 
 

@@ -19,7 +19,7 @@ from spikeglot.training.distributed import join_ranks
 from spikeglot.training.freezing import frozen_backbone
 from spikeglot.training.log import logged
 from spikeglot.training.loop import train
-from spikeglot.training.run_folder import RunFolder
+from spikeglot.training.run_folder import Resume, RunFolder
 from spikeglot.training.start import start_sessions
 
 
@@ -28,7 +28,7 @@ def finetune(
     sessions: Session | Iterable[Session],
     *,
     out: str | Path,
-    resume: bool = False,
+    resume: Resume = False,
     leave_out_unusable: bool = False,
     listen: Listener = silent,
     **settings: Any,
@@ -66,7 +66,7 @@ def finetune(
     if not ranks.is_main:
         listen = silent
     folder = RunFolder(Path(out), resume, ranks)
-    checkpoint, position = folder.load_last(recipe) if resume else (None, None)
+    checkpoint, position = folder.load_last(recipe) if folder.resumes else (None, None)
     given = [sessions] if isinstance(sessions, Session) else sessions
     prepared, left_out = prepare_to_train(given, recipe, leave_out_unusable)
     for one in left_out:

@@ -16,7 +16,7 @@ from spikeglot.settings import Recipe, load_recipe
 from spikeglot.training.distributed import join_ranks
 from spikeglot.training.log import logged
 from spikeglot.training.loop import train
-from spikeglot.training.run_folder import RunFolder
+from spikeglot.training.run_folder import Resume, RunFolder
 from spikeglot.training.start import start_model
 
 
@@ -25,7 +25,7 @@ def pretrain(
     *,
     out: str | Path,
     recipe: Recipe | str = "mtm-ndt1",
-    resume: bool = False,
+    resume: Resume = False,
     leave_out_unusable: bool = False,
     listen: Listener = silent,
 ) -> Checkpoint:
@@ -44,6 +44,7 @@ def pretrain(
         All settings; a `Recipe`, the name of an embedded one, or a TOML file.
     resume:
         Go on with the run in ``out``; the result equals an uninterrupted run bit for bit (on as many ranks as before).
+        "if-begun": go on if there is a run, otherwise start it, for launchers that start lost ranks again.
     leave_out_unusable:
         Train without the sessions that cannot be used, each told as `LeftOut` and kept in the ``left_out`` of the
         checkpoint. Otherwise they stop the run before it starts.
@@ -62,7 +63,7 @@ def pretrain(
     if not ranks.is_main:
         listen = silent
     run = RunFolder(Path(out), resume, ranks)
-    checkpoint, position = run.load_last(recipe) if resume else (None, None)
+    checkpoint, position = run.load_last(recipe) if run.resumes else (None, None)
     prepared, left_out = prepare_to_train(sessions, recipe, leave_out_unusable)
     for one in left_out:
         listen(LeftOut(one.id, one.reason))

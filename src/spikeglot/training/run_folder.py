@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -20,6 +20,10 @@ from spikeglot.training.sharding import laid_as, whole
 
 MAY_DIFFER = ("train.device ", "train.sharding ")
 """Settings that a resumed run may change: another machine is no other run."""
+
+
+Resume = bool | Literal["if-begun"]
+"""Whether to go on with a run: it must be there, must not be there, or "if-begun" either."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +44,21 @@ class RunFolder:
         A new run in a folder that holds one; resuming where there is none, or with another recipe.
     """
 
-    def __init__(self, path: Path, resume: bool, ranks: Ranks = ALONE) -> None:
+    def __init__(self, path: Path, resume: Resume, ranks: Ranks = ALONE) -> None:
         self.path = path
         self.log_path = path / "log.csv"
         self.ranks = ranks
-        ranks.on_main(lambda: self._check(resume))
+        self.resumes = ranks.on_main(lambda: self._check(resume))
 
-    def _check(self, resume: bool) -> None:
+    def _check(self, resume: Resume) -> bool:
+        """Return whether the run goes on."""
         path = self.path
         if path.exists() and not path.is_dir():
             raise CheckpointError(f"'{path}' is a file; --out must name a folder for the run.")
         self._recover()
         holds_run = (path / "last").exists()
+        if resume == "if-begun":
+            resume = holds_run
         if holds_run and not resume:
             raise CheckpointError(
                 f"'{path}' already holds a run. Continue it with --resume, or choose another folder; not touched."
@@ -60,6 +67,7 @@ class RunFolder:
             raise CheckpointError(f"There is no run to resume in '{path}'. Start it without --resume.")
         if not holds_run and path.exists() and any(path.iterdir()):
             raise CheckpointError(f"The folder '{path}' is not empty and holds no run. Choose a new or empty folder.")
+        return resume
 
     def save(self, name: str, checkpoint: Checkpoint) -> None:
         """Write a checkpoint without a way back (``best``)."""
