@@ -26,10 +26,8 @@ def launched(arguments: Pretrain, output: Output) -> bool:
     SpikeglotError
         A rank failed.
     """
-    from spikeglot.cli.pretrain import trained
-
     there = replace(arguments, launch="here", resume=False, resume_if_begun=True)
-    work = partial(trained, there, Output(arguments.quiet, False, output.command))
+    work = partial(train_there, there, output.command)
     use_gpu = arguments.settings.train.device.startswith("cuda")
     if arguments.launch == "ray":
         from spikeglot.launch.on_ray import ray_train
@@ -43,6 +41,13 @@ def launched(arguments: Pretrain, output: Output) -> bool:
     job_id = submit_slurm(work, arguments.ranks, folder=logs, use_gpu=use_gpu, options=options)
     output.result(f"Submitted job {job_id}; its logs: {logs}", data={"job_id": job_id, "logs": str(logs)})
     return False
+
+
+def train_there(arguments: Pretrain, command: str) -> None:
+    """Train as one of the ranks that a launcher has started, the first of which shows its progress."""
+    from spikeglot.cli.pretrain import trained
+
+    trained(arguments, Output(arguments.quiet or rank() != 0, False, command))
 
 
 def slurm_options(words: tuple[str, ...]) -> dict[str, str | int]:
