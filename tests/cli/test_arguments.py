@@ -43,6 +43,7 @@ def other(value):
         "learned": (["rotary"], "rotary"),
         "poisson": (["mse"], "mse"),
         "auto": (["cpu"], "cpu"),
+        "none": (["full"], "full"),
     }[value]
 
 
@@ -56,7 +57,13 @@ def at(recipe: Recipe, place: str):
 def test_every_setting_is_a_flag_that_overrides_the_recipe(tmp_path, place, default):
     path = tmp_path / "defaults.toml"
     path.write_text("")
-    fits = {"model.heads": 8, "window.start_s": 0.5, "window.bin_size_s": 0.1, "split.train_trials": 20}
+    fits = {
+        "model.heads": 8,
+        "window.start_s": 0.5,
+        "window.bin_size_s": 0.1,
+        "split.train_trials": 20,
+        "train.precision": "float32",
+    }
     words, value = ([str(fits[place])], fits[place]) if place in fits else other(default)
     flag = "--" + place.replace("_", "-")
     given = parse("pretrain", ["x.nwb", "--out", "run", "--recipe", str(path), flag, *words])
