@@ -46,6 +46,12 @@ def fake_one() -> ModuleType:
     return _beside("fake_one")
 
 
+@pytest.fixture(scope="session")
+def together() -> ModuleType:
+    """Processes that train together, each a rank, with a hard time limit (together.py)."""
+    return _beside("together")
+
+
 class Said(NamedTuple):
     """What a command left: exit status, stdout, stderr."""
 

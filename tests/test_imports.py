@@ -12,7 +12,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "spikeglot"
 SMALL = {"errors", "events", "settings", "randomness", "device", "precision", ""}
 """Files that everyone may use; "" is the package itself, for its version."""
 MAY_IMPORT = {
-    "": {"data", "api", "studies", "evaluation", "viz"},
+    "": {"data", "api", "studies", "evaluation", "viz", "launch"},
     "errors": set(),
     "device": set(),
     "precision": set(),
@@ -30,7 +30,8 @@ MAY_IMPORT = {
     "viz": {"data", "metrics"},
     "api": {"data", "masking", "metrics", "batch", "models", "checkpoint", "training", "evaluation", "viz"},
     "studies": {"data", "evaluation", "viz", "checkpoint", "api"},
-    "cli": {"data", "evaluation", "viz", "api", "studies"},
+    "cli": {"data", "evaluation", "viz", "api", "studies", "checkpoint", "launch"},
+    "launch": set(),
     "__main__": {"cli"},
 }
 WITHOUT_TORCH = ("errors", "events", "settings", "data", "metrics", "viz")

@@ -29,6 +29,8 @@ _HOME = {
     "write_session": "spikeglot.data.store",
     "check": "spikeglot.api.check",
     "pretrain": "spikeglot.api.pretrain",
+    "ray_train": "spikeglot.launch.on_ray",
+    "submit_slurm": "spikeglot.launch.on_slurm",
     "finetune": "spikeglot.api.finetune",
     "evaluate": "spikeglot.api.evaluate",
     "study": "spikeglot.studies.engine.conduct",
@@ -65,6 +67,8 @@ if TYPE_CHECKING:
     from spikeglot.data.store import write_session
     from spikeglot.errors import SpikeglotError
     from spikeglot.evaluation.scores import write_scores, write_table
+    from spikeglot.launch.on_ray import ray_train
+    from spikeglot.launch.on_slurm import submit_slurm
     from spikeglot.settings import Recipe, load_recipe
     from spikeglot.studies.engine.conduct import study
     from spikeglot.viz.matrix import plot_region_matrix
@@ -91,9 +95,11 @@ __all__ = [
     "prepare",
     "prepare_ibl_repeated_site",
     "pretrain",
+    "ray_train",
     "region_matrix",
     "simulate_sessions",
     "study",
+    "submit_slurm",
     "translate",
     "write_scores",
     "write_session",

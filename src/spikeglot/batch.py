@@ -30,6 +30,10 @@ class Group:
     start_s: Tensor
     mask: Mask
 
+    def take(self, trials: Tensor | slice) -> Group:
+        """Return some of the trials."""
+        return Group(self.session_id, self.counts[trials], self.start_s[trials], self.mask.take(trials))
+
     def to(self, device: torch.device | str) -> Group:
         """Return the group on another device."""
         return Group(self.session_id, self.counts.to(device), self.start_s.to(device), self.mask.to(device))

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from spikeglot.data.prepare import Prepared
 from spikeglot.data.session import Dropped
@@ -82,8 +83,8 @@ def build_model(recipe: Recipe, n_units: Mapping[str, int]) -> MtM:
         return MtM(recipe.model, recipe.window.n_bins, recipe.window.bin_size_s, n_units, recipe.mask.schemes)
 
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint into ``folder`` (made if absent)."""
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, weights: Mapping[str, Tensor] | None = None) -> None:
+    """Write a checkpoint into ``folder`` (made if absent), with these ``weights`` for those of its model."""
     from spikeglot import __version__
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -96,8 +97,10 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     }
     write_json(folder / "config.json", config)
     write_json(folder / "sessions.json", [asdict(card) for card in checkpoint.sessions.values()])
-    weights = {name: value.detach().cpu().contiguous() for name, value in checkpoint.model.state_dict().items()}
-    save_file(weights, folder / "model.safetensors")
+    weights = checkpoint.model.state_dict() if weights is None else weights
+    save_file(
+        {name: value.detach().cpu().contiguous() for name, value in weights.items()}, folder / "model.safetensors"
+    )
 
 
 def load_checkpoint(folder: Path, device: str | torch.device = "cpu") -> Checkpoint:

@@ -43,6 +43,7 @@ def other(value):
         "learned": (["rotary"], "rotary"),
         "poisson": (["mse"], "mse"),
         "auto": (["cpu"], "cpu"),
+        "none": (["full"], "full"),
     }[value]
 
 

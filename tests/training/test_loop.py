@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from spikeglot.checkpoint import Checkpoint, load_checkpoint
+from spikeglot.device import pick_device
 from spikeglot.errors import SpikeglotError
 from spikeglot.events import StepDone, Validated, silent
-from spikeglot.training.loop import batches, check_schemes, pick_device, train, training_step
+from spikeglot.training.loop import batches, check_schemes, train, training_step
 from spikeglot.training.optimiser import make_optimiser
 from spikeglot.training.run_folder import RunFolder
 

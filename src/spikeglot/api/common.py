@@ -12,10 +12,10 @@ from spikeglot.data.session import Session
 from spikeglot.data.sources.search import joined
 from spikeglot.errors import CheckpointError, DataError, SettingsError, did_you_mean
 from spikeglot.settings import Recipe
-from spikeglot.training.run_folder import RunFolder
+from spikeglot.training.run_folder import Resume, RunFolder
 
 
-def check_out(out: str | Path, resume: bool = False) -> None:
+def check_out(out: str | Path, resume: Resume = False) -> None:
     """Make sure that a run can be started (or resumed) in ``out``, before data are read.
 
     Raises

@@ -12,13 +12,14 @@ from spikeglot.checkpoint import Adapted, Checkpoint, SessionCard, build_model, 
 from spikeglot.data.prepare import Prepared
 from spikeglot.data.session import Session
 from spikeglot.errors import CheckpointError, SettingsError
-from spikeglot.events import Event, LeftOut, Listener, silent
+from spikeglot.events import LeftOut, Listener, silent
 from spikeglot.models.adapt import start_from_regions, take_over
 from spikeglot.settings import FinetuneSettings, Recipe, make_settings
+from spikeglot.training.distributed import join_ranks
 from spikeglot.training.freezing import frozen_backbone
-from spikeglot.training.log import CsvLog
+from spikeglot.training.log import logged
 from spikeglot.training.loop import train
-from spikeglot.training.run_folder import RunFolder
+from spikeglot.training.run_folder import Resume, RunFolder
 from spikeglot.training.start import start_sessions
 
 
@@ -27,7 +28,7 @@ def finetune(
     sessions: Session | Iterable[Session],
     *,
     out: str | Path,
-    resume: bool = False,
+    resume: Resume = False,
     leave_out_unusable: bool = False,
     listen: Listener = silent,
     **settings: Any,
@@ -61,8 +62,11 @@ def finetune(
     wanted = with_method(wanted, trained.recipe)
     check_keeping(wanted)
     recipe = adapted_recipe(trained.recipe, wanted)
-    folder = RunFolder(Path(out), resume)
-    checkpoint, position = folder.load_last(recipe) if resume else (None, None)
+    ranks = join_ranks(recipe.train.device)
+    if not ranks.is_main:
+        listen = silent
+    folder = RunFolder(Path(out), resume, ranks)
+    checkpoint, position = folder.load_last(recipe) if folder.resumes else (None, None)
     given = [sessions] if isinstance(sessions, Session) else sessions
     prepared, left_out = prepare_to_train(given, recipe, leave_out_unusable)
     for one in left_out:
@@ -74,19 +78,14 @@ def finetune(
     )
     if checkpoint is None:
         checkpoint = Checkpoint(*new_model(trained, prepared, recipe, wanted), left_out, origin)
-        start_sessions(checkpoint.model, train_sessions, recipe.mask.schemes, listen)
+        start_sessions(checkpoint.model, train_sessions, recipe.mask.schemes, listen, ranks)
     else:
         check_same_adaptation(checkpoint, origin, str(out))
         check_same_sessions(checkpoint, prepared, f"'{out}'")
 
-    with CsvLog(folder.log_path, keep_until=position.step if position else 0) as log:
-
-        def tell(event: Event) -> None:
-            log(event)
-            listen(event)
-
+    with logged(folder, position, listen) as tell:
         freeze = frozen_backbone(checkpoint.model, wanted)
-        finished = train(checkpoint, train_sessions, val_sessions, folder, tell, position, freeze)
+        finished = train(checkpoint, train_sessions, val_sessions, folder, tell, position, freeze, ranks)
     if not finished:
         raise KeyboardInterrupt
     return load_checkpoint(folder.path / "best")
@@ -117,6 +116,8 @@ def adapted_recipe(recipe: Recipe, settings: FinetuneSettings) -> Recipe:
             "steps": steps,
             "learning_rate": settings.learning_rate,
             "validate_every": settings.validate_every,
+            # what is frozen is said of whole parameters, and a model that is adapted is small beside its sessions
+            "sharding": "none",
         }
     )
     split = recipe.split.model_copy(update={"train_trials": settings.trials})

@@ -11,11 +11,12 @@ from spikeglot.checkpoint import Checkpoint, SessionCard, build_model, load_chec
 from spikeglot.data.prepare import Prepared
 from spikeglot.data.session import Session
 from spikeglot.errors import CheckpointError
-from spikeglot.events import Event, LeftOut, Listener, silent
+from spikeglot.events import LeftOut, Listener, silent
 from spikeglot.settings import Recipe, load_recipe
-from spikeglot.training.log import CsvLog
+from spikeglot.training.distributed import join_ranks
+from spikeglot.training.log import logged
 from spikeglot.training.loop import train
-from spikeglot.training.run_folder import RunFolder
+from spikeglot.training.run_folder import Resume, RunFolder
 from spikeglot.training.start import start_model
 
 
@@ -24,11 +25,14 @@ def pretrain(
     *,
     out: str | Path,
     recipe: Recipe | str = "mtm-ndt1",
-    resume: bool = False,
+    resume: Resume = False,
     leave_out_unusable: bool = False,
     listen: Listener = silent,
 ) -> Checkpoint:
     """Train one model on all sessions by multi-task masking and return the best checkpoint.
+
+    Where the environment speaks of several ranks (torchrun, Ray Train, SLURM), they train the model together: each
+    calls this with the same sessions, and the first of them writes and listens.
 
     Parameters
     ----------
@@ -39,7 +43,8 @@ def pretrain(
     recipe:
         All settings; a `Recipe`, the name of an embedded one, or a TOML file.
     resume:
-        Go on with the run in ``out``; the result equals an uninterrupted run bit for bit.
+        Go on with the run in ``out``; the result equals an uninterrupted run bit for bit (on as many ranks as before).
+        "if-begun": go on if there is a run, otherwise start it, for launchers that start lost ranks again.
     leave_out_unusable:
         Train without the sessions that cannot be used, each told as `LeftOut` and kept in the ``left_out`` of the
         checkpoint. Otherwise they stop the run before it starts.
@@ -54,8 +59,11 @@ def pretrain(
         The run was interrupted; ``last`` holds the state.
     """
     recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
-    run = RunFolder(Path(out), resume)
-    checkpoint, position = run.load_last(recipe) if resume else (None, None)
+    ranks = join_ranks(recipe.train.device)
+    if not ranks.is_main:
+        listen = silent
+    run = RunFolder(Path(out), resume, ranks)
+    checkpoint, position = run.load_last(recipe) if run.resumes else (None, None)
     prepared, left_out = prepare_to_train(sessions, recipe, leave_out_unusable)
     for one in left_out:
         listen(LeftOut(one.id, one.reason))
@@ -67,15 +75,10 @@ def pretrain(
     if checkpoint is None:
         model = build_model(recipe, {name: one.counts.n_units for name, one in prepared.items()})
         checkpoint = Checkpoint(model, recipe, cards, left_out)
-        start_model(model, train_sessions, recipe.mask.schemes, listen)
+        start_model(model, train_sessions, recipe.mask.schemes, listen, ranks)
 
-    with CsvLog(run.log_path, keep_until=position.step if position else 0) as log:
-
-        def tell(event: Event) -> None:
-            log(event)
-            listen(event)
-
-        finished = train(checkpoint, train_sessions, val_sessions, run, tell, position)
+    with logged(run, position, listen) as tell:
+        finished = train(checkpoint, train_sessions, val_sessions, run, tell, position, ranks=ranks)
     if not finished:
         raise KeyboardInterrupt
     return load_checkpoint(run.path / "best")

@@ -74,9 +74,12 @@ def _run(verb: str, flags: list[str]) -> int:
     except SpikeglotError as error:
         return _complain(str(error))
     try:
-        _verb(verb)(arguments, Output(arguments.quiet, arguments.json, shlex.join(["spikeglot", verb, *flags])))
+        # where several ranks run the same command, one of them speaks
+        is_quiet = arguments.quiet or _rank() != "0"
+        _verb(verb)(arguments, Output(is_quiet, arguments.json, shlex.join(["spikeglot", verb, *flags])))
     except KeyboardInterrupt as error:
-        sys.stderr.write(f"interrupted. {error}".rstrip() + "\n")
+        if _rank() == "0":
+            sys.stderr.write(f"interrupted. {error}".rstrip() + "\n")
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # whoever read stdout has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -87,8 +90,13 @@ def _run(verb: str, flags: list[str]) -> int:
 
 
 def _complain(text: str, status: int = EXIT_ERROR) -> int:
-    sys.stderr.write(f"error: {text}\n")
+    who = "" if _rank() == "0" else f"rank {_rank()}: "
+    sys.stderr.write(f"{who}error: {text}\n")
     return status
+
+
+def _rank() -> str:
+    return os.environ.get("RANK", "0")
 
 
 def _verb(name: str):

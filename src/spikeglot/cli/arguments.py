@@ -63,8 +63,18 @@ class Pretrain(Common):
     """All settings: a TOML file or an embedded name (mtm-ndt1, published, demo). Flags override it."""
     resume: Switch = False
     """Go on with the run in --out, bit for bit as if it had not stopped."""
+    resume_if_begun: Switch = False
+    """Go on with the run in --out if there is one, or start it: for launchers that start lost ranks again."""
     leave_out_unusable: Switch = False
     """Train without the sessions that cannot be used, and record them; otherwise they stop the run."""
+    launch: Literal["here", "ray", "slurm"] = "here"
+    """Where to train: here (also under torchrun), on workers of Ray Train, or as a job of SLURM."""
+    ranks: int = 1
+    """Processes that train together, with --launch; each has a GPU with --train.device cuda."""
+    max_failures: int = 0
+    """How often Ray may replace a lost worker; the run then goes on from its last checkpoint."""
+    slurm: Annotated[tuple[str, ...], arg(metavar="KEY=VALUE...", help_behavior_hint="")] = ()
+    """What submitit is told of a job: nodes=2 timeout_min=600 slurm_partition=gpu, and others."""
     settings: Annotated[Recipe, arg(name="")] = field(default_factory=Recipe)
 
 

@@ -9,6 +9,7 @@ from spikeglot.cli.data import read_data
 from spikeglot.cli.output import Output, check_writable
 from spikeglot.cli.pretrain import how_to_go_on
 from spikeglot.cli.progress import ProgressBars
+from spikeglot.cli.ranks import rank
 
 
 def run(arguments: Finetune, output: Output) -> None:
@@ -16,8 +17,9 @@ def run(arguments: Finetune, output: Output) -> None:
     from spikeglot.api.common import check_out, load_run
     from spikeglot.api.finetune import finetune
 
-    check_writable(arguments.out)
-    check_out(arguments.out, arguments.resume)
+    if rank() == 0:
+        check_writable(arguments.out)
+        check_out(arguments.out, arguments.resume)
     load_run(arguments.run)  # before the data are read, which may take long
     with ProgressBars(output.stderr) as bars:
         sessions = read_data(arguments.data, bars, leave_out_unusable=True)
@@ -33,6 +35,8 @@ def run(arguments: Finetune, output: Output) -> None:
             )
         except KeyboardInterrupt:
             raise KeyboardInterrupt(how_to_go_on(arguments, output)) from None
+    if rank() != 0:
+        return
     assert checkpoint.adapted is not None
     adapted = checkpoint.adapted
     n_trials = {name: len(checkpoint.sessions[name].train_trials) for name in adapted.session_ids}

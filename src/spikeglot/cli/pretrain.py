@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import shlex
+from typing import TYPE_CHECKING
 
 from spikeglot.cli.arguments import Finetune, Pretrain
 from spikeglot.cli.data import read_data
 from spikeglot.cli.output import Output, check_writable
 from spikeglot.cli.progress import ProgressBars
+from spikeglot.cli.ranks import launched, rank
+
+if TYPE_CHECKING:
+    from spikeglot.checkpoint import Checkpoint
 
 
 def run(arguments: Pretrain, output: Output) -> None:
     """Read the data, train, and say what was written."""
-    from spikeglot.api.common import check_out
-    from spikeglot.api.pretrain import pretrain
+    if arguments.launch == "here":
+        checkpoint = trained(arguments, output)
+        if rank() != 0:
+            return
+    else:
+        check_folder(arguments)
+        if not launched(arguments, output):
+            return
+        from spikeglot.api.common import load_run
 
-    check_writable(arguments.out)
-    check_out(arguments.out, arguments.resume)
+        checkpoint = load_run(arguments.out)
     data = " ".join(shlex.quote(path) for path in arguments.data)
-    with ProgressBars(output.stderr) as bars:
-        # what cannot be read joins what cannot be prepared: one list of all problems
-        sessions = read_data(arguments.data, bars, leave_out_unusable=True)
-        try:
-            checkpoint = pretrain(
-                sessions,
-                out=arguments.out,
-                recipe=arguments.settings,
-                resume=arguments.resume,
-                leave_out_unusable=arguments.leave_out_unusable,
-                listen=bars,
-            )
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(how_to_go_on(arguments, output)) from None
     n_units = sum(len(card.unit_ids) for card in checkpoint.sessions.values())
     n_parameters = sum(p.numel() for p in checkpoint.model.parameters())
     n_sessions = len(checkpoint.sessions)
@@ -55,9 +52,40 @@ def run(arguments: Pretrain, output: Output) -> None:
     output.hint(f"Next: spikeglot evaluate {shlex.quote(str(arguments.out))} {data} --out scores.csv")
 
 
+def trained(arguments: Pretrain, output: Output) -> Checkpoint:
+    """Read the data and train here, alone or as one of several ranks."""
+    from spikeglot.api.pretrain import pretrain
+
+    if rank() == 0:
+        check_folder(arguments)
+    with ProgressBars(output.stderr) as bars:
+        # what cannot be read joins what cannot be prepared: one list of all problems
+        sessions = read_data(arguments.data, bars, leave_out_unusable=True)
+        try:
+            return pretrain(
+                sessions,
+                out=arguments.out,
+                recipe=arguments.settings,
+                resume="if-begun" if arguments.resume_if_begun else arguments.resume,
+                leave_out_unusable=arguments.leave_out_unusable,
+                listen=bars,
+            )
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(how_to_go_on(arguments, output)) from None
+
+
+def check_folder(arguments: Pretrain) -> None:
+    """Make sure that the run can be written, before data are read."""
+    from spikeglot.api.common import check_out
+
+    check_writable(arguments.out)
+    check_out(arguments.out, "if-begun" if arguments.resume_if_begun else arguments.resume)
+
+
 def how_to_go_on(arguments: Pretrain | Finetune, output: Output) -> str:
     """Say what an interrupted run has left, and the command that goes on with it."""
     if not (arguments.out / "last").exists():
         return "Nothing was trained yet; start again with the same command."
-    resume = "" if arguments.resume else " --resume"
+    goes_on = arguments.resume or (isinstance(arguments, Pretrain) and arguments.resume_if_begun)
+    resume = "" if goes_on else " --resume"
     return f"The run so far is in {arguments.out}. Go on with: {output.command}{resume}"

@@ -47,7 +47,7 @@ class Transformer(Architecture):
             rotation = rotary_angles(n_prefix, self.n_bins, n_patches, head_width, tokens.device)
         for layer in self.layers:
             tokens = layer(tokens, bias, rotation)
-        return Coded(self.norm(tokens[:, n_prefix:]).unflatten(1, (self.n_bins, n_patches)))
+        return Coded(self.norm(tokens[:, n_prefix:].unflatten(1, (self.n_bins, n_patches))))
 
     def embedded(self, channels: Tensor) -> Tensor:
         """Return the tokens (trial, time, patch, width) of channels (trial, time, patch, stitch_width)."""

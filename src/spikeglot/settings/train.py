@@ -34,6 +34,8 @@ class TrainSettings(Settings):
     """Steps between validations; each saves the checkpoint "last" and, when better, "best"."""
     validation_questions: int = Field(default=8, ge=1)
     """Masks per task and validation trial, drawn once."""
+    sharding: Literal["none", "full"] = "none"
+    """What ranks that train together hold: none: each the whole model; full: a part of the architecture (FSDP2)."""
     device: str = "auto"
     """Where to compute: auto (a GPU where there is one), cpu or cuda."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from spikeglot.events import Event, StepDone, Validated
+from spikeglot.events import Event, Listener, StepDone, Validated, silent
 from spikeglot.settings import TASKS
+from spikeglot.training.run_folder import Position, RunFolder
 
 COLUMNS = ("step", "loss", "learning_rate", "trials_per_s", *(f"val {task}" for task in TASKS), "val mean")
 VALIDATION_COLUMNS = ("step", "session_id", "task", "bits_per_spike")
@@ -63,6 +65,24 @@ class CsvLog:
         if self._row is not None:
             self._steps.write([self._row])
             self._row = None
+
+
+@contextmanager
+def logged(run: RunFolder, position: Position | None, listen: Listener) -> Iterator[Listener]:
+    """Yield a listener that writes the log of a run, from ``position`` on, and then calls ``listen``.
+
+    Of several ranks the main one writes and listens; the others are silent.
+    """
+    if not run.ranks.is_main:
+        yield silent
+        return
+    with CsvLog(run.log_path, keep_until=position.step if position else 0) as log:
+
+        def tell(event: Event) -> None:
+            log(event)
+            listen(event)
+
+        yield tell
 
 
 class StepTable:

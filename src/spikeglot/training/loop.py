@@ -13,7 +13,6 @@ from torch import Tensor
 
 from spikeglot.batch import Group, SessionTensors, epoch_batches, masked_groups
 from spikeglot.checkpoint import Checkpoint
-from spikeglot.device import pick_device
 from spikeglot.errors import SpikeglotError
 from spikeglot.events import Listener, Stopped, Validated
 from spikeglot.masking.mixture import usable_schemes
@@ -21,11 +20,14 @@ from spikeglot.models.mtm import MtM
 from spikeglot.precision import fast_products, pick_precision
 from spikeglot.randomness import generator, seeded
 from spikeglot.settings import Recipe
+from spikeglot.training.distributed import ALONE, Ranks, check_same_work
+from spikeglot.training.division import own_share, trial_costs
 from spikeglot.training.freezing import Freezing
 from spikeglot.training.interrupt import StopRequest
 from spikeglot.training.objective import objective
 from spikeglot.training.optimiser import learning_rate, make_optimiser, penalty_weight
 from spikeglot.training.run_folder import Position, RunFolder
+from spikeglot.training.sharding import clip_gradients, is_sharded, shard_architecture
 from spikeglot.training.step_reports import StepReports, check_finite
 from spikeglot.training.validation import Validation, mean_over_sessions, mean_score
 
@@ -38,18 +40,25 @@ def train(
     listen: Listener,
     position: Position | None = None,
     freeze: Freezing | None = None,
+    ranks: Ranks = ALONE,
 ) -> bool:
     """Train ``checkpoint.model`` in place, from ``position`` on; return False if it was interrupted.
 
     Writes the checkpoints ``best`` and ``last`` into the run folder at every validation and at the end. ``freeze`` is
-    called before every step and says what is trained in it.
+    called before every step and says what is trained in it. Every rank is given all sessions; each does its share of
+    every step and validation, and has the same model after it.
     """
-    recipe, device = checkpoint.recipe, pick_device(checkpoint.recipe.train.device)
+    recipe, device = checkpoint.recipe, ranks.device(checkpoint.recipe.train.device)
     check_schemes(recipe, train_sessions)
+    check_same_work(ranks, "recipe or data", (recipe, checkpoint.sessions, position))
     model = checkpoint.model.to(device)
+    ranks.share(model)
+    costs = trial_costs(model)
+    if recipe.train.sharding == "full":
+        shard_architecture(model, ranks)
     model.train()
     optimiser = make_optimiser(model, recipe.train)
-    validation = Validation(train_sessions, val_sessions, recipe)
+    validation = Validation(train_sessions, val_sessions, recipe, ranks)
     reports = StepReports(listen, recipe.train, device)
     precision = pick_precision(recipe.train.precision, device, recipe.model.width)
     with fast_products(), model.computing_in(precision):
@@ -69,7 +78,8 @@ def train(
                     freeze(step)
                 draws = generator(recipe.seed, "masks", step)
                 groups = masked_groups(train_sessions, batch, recipe.mask, draws, model.token_units)
-                loss = training_step(model, optimiser, [g.to(device) for g in groups], recipe, step)
+                own, weight = own_share(groups, costs, ranks)
+                loss = training_step(model, optimiser, [g.to(device) for g in own], recipe, step, ranks, weight)
                 reports.add(step, loss, sum(len(group.mask) for group in groups))
                 position = Position(step + 1, position.best_mean, position.best_step)
                 is_last = step + 1 == steps
@@ -77,7 +87,7 @@ def train(
                     reports.tell()
                     position = _validate(checkpoint, validation, device, run, listen, position)
                     run.save_last(checkpoint, optimiser, position)
-                if stop.requested and not is_last:
+                if ranks.any(stop.requested) and not is_last:
                     reports.tell()
                     run.save_last(checkpoint, optimiser, position)
                     listen(Stopped(step + 1, steps))
@@ -86,9 +96,17 @@ def train(
 
 
 def training_step(
-    model: MtM, optimiser: torch.optim.Optimizer, groups: list[Group], recipe: Recipe, step: int
+    model: MtM,
+    optimiser: torch.optim.Optimizer,
+    groups: list[Group],
+    recipe: Recipe,
+    step: int,
+    ranks: Ranks = ALONE,
+    weight: float = 1.0,
 ) -> Tensor:
     """Do one optimiser step and return its loss, in nats per target, on the device of the model.
+
+    ``groups`` are what this rank does of the step, and ``weight`` is its part of all trials of the step.
 
     Raises
     ------
@@ -98,15 +116,19 @@ def training_step(
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(step, recipe.train)
     optimiser.zero_grad(set_to_none=True)
-    with seeded(recipe.seed, "dropout", step):
-        weight = penalty_weight(step, recipe.train)
-        loss = objective(groups, model.predict(groups), recipe.train.objective, weight)
+    with seeded(recipe.seed, "dropout", step, *([ranks.rank] if ranks.rank else [])):
+        penalty = penalty_weight(step, recipe.train)
+        # the mean over ranks of size x weight x (mean over own trials) is the mean over all trials
+        loss = objective(groups, model.predict(groups), recipe.train.objective, penalty) * (weight * ranks.size)
+    loss_of_all = ranks.sum(loss.detach()) / ranks.size
     if loss.device.type == "cpu":
-        check_finite(loss.item(), step, recipe.train)
+        check_finite(loss_of_all.item(), step, recipe.train)
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.train.clip_norm)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    ranks.mean_gradients([p for p in trained if not is_sharded(p)])
+    clip_gradients(trained, recipe.train.clip_norm)
     optimiser.step()
-    return loss.detach()
+    return loss_of_all
 
 
 def batches(

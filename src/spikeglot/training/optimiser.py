@@ -8,15 +8,20 @@ from torch import nn
 from torch.optim import AdamW
 
 from spikeglot.settings import TrainSettings
+from spikeglot.training.sharding import is_sharded
 
 
 def make_optimiser(model: nn.Module, settings: TrainSettings) -> AdamW:
     """Return AdamW over the parameters that train; weight decay on matrices only."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": settings.weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-    ]
+    groups = []
+    for n_axes, weight_decay in (("many", settings.weight_decay), ("one", 0.0)):
+        some = [p for p in model.parameters() if p.requires_grad and (p.ndim >= 2) == (n_axes == "many")]
+        # weights that lie in parts on several ranks need a group of their own. They come first in a model, so that
+        # parameters have the same numbers, by which checkpoints know their moments, on any number of ranks
+        for sharded in (True, False):
+            alike = [p for p in some if is_sharded(p) == sharded]
+            if alike or not sharded:
+                groups.append({"params": alike, "weight_decay": weight_decay})
     return AdamW(groups, lr=settings.learning_rate, fused=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -15,9 +15,15 @@ from torch.optim import Optimizer
 from spikeglot.checkpoint import Checkpoint, load_checkpoint, read_json, replace_folder, save_checkpoint, write_json
 from spikeglot.errors import CheckpointError
 from spikeglot.settings import Recipe
+from spikeglot.training.distributed import ALONE, Ranks
+from spikeglot.training.sharding import laid_as, whole
 
-MAY_DIFFER = ("train.device ",)
+MAY_DIFFER = ("train.device ", "train.sharding ")
 """Settings that a resumed run may change: another machine is no other run."""
+
+
+Resume = bool | Literal["if-begun"]
+"""Whether to go on with a run: it must be there, must not be there, or "if-begun" either."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Position:
 
 
 class RunFolder:
-    """Read and write one run.
+    """Read and write one run. The main of several ranks writes; all must take part, and all raise what it meets.
 
     Raises
     ------
@@ -38,13 +44,21 @@ class RunFolder:
         A new run in a folder that holds one; resuming where there is none, or with another recipe.
     """
 
-    def __init__(self, path: Path, resume: bool) -> None:
+    def __init__(self, path: Path, resume: Resume, ranks: Ranks = ALONE) -> None:
         self.path = path
         self.log_path = path / "log.csv"
+        self.ranks = ranks
+        self.resumes = ranks.on_main(lambda: self._check(resume))
+
+    def _check(self, resume: Resume) -> bool:
+        """Return whether the run goes on."""
+        path = self.path
         if path.exists() and not path.is_dir():
             raise CheckpointError(f"'{path}' is a file; --out must name a folder for the run.")
         self._recover()
         holds_run = (path / "last").exists()
+        if resume == "if-begun":
+            resume = holds_run
         if holds_run and not resume:
             raise CheckpointError(
                 f"'{path}' already holds a run. Continue it with --resume, or choose another folder; not touched."
@@ -53,6 +67,7 @@ class RunFolder:
             raise CheckpointError(f"There is no run to resume in '{path}'. Start it without --resume.")
         if not holds_run and path.exists() and any(path.iterdir()):
             raise CheckpointError(f"The folder '{path}' is not empty and holds no run. Choose a new or empty folder.")
+        return resume
 
     def save(self, name: str, checkpoint: Checkpoint) -> None:
         """Write a checkpoint without a way back (``best``)."""
@@ -83,23 +98,28 @@ class RunFolder:
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"'{path}' cannot be read ({error}). Start a new run.") from error
         state: dict[int, dict[str, torch.Tensor]] = {}
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
         for name, value in moments.items():
             index, part = name.split(".")
-            state.setdefault(int(index), {})[part] = value
+            state.setdefault(int(index), {})[part] = laid_as(value, parameters[int(index)])
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
     def _write(self, name: str, checkpoint: Checkpoint, optimiser: Optimizer | None, position: Position | None) -> None:
-        new = self.path / f"{name}.new"
-        shutil.rmtree(new, ignore_errors=True)
-        save_checkpoint(new, checkpoint)
-        if optimiser is not None and position is not None:
-            state = optimiser.state_dict()["state"]
-            moments = {
-                f"{i}.{part}": value.cpu().contiguous() for i, parts in state.items() for part, value in parts.items()
-            }
-            save_file(moments, new / "optimiser.safetensors")
-            write_json(new / "position.json", asdict(position))
-        replace_folder(new, self.path / name)
+        # what lies in parts on the ranks is gathered by all of them, before one of them writes it
+        weights = {key: whole(value) for key, value in checkpoint.model.state_dict().items()}
+        state = {} if optimiser is None else optimiser.state_dict()["state"]
+        moments = {f"{i}.{part}": whole(value) for i, parts in state.items() for part, value in parts.items()}
+
+        def write() -> None:
+            new = self.path / f"{name}.new"
+            shutil.rmtree(new, ignore_errors=True)
+            save_checkpoint(new, checkpoint, weights)
+            if optimiser is not None and position is not None:
+                save_file(moments, new / "optimiser.safetensors")
+                write_json(new / "position.json", asdict(position))
+            replace_folder(new, self.path / name)
+
+        self.ranks.on_main(write)
 
     def _recover(self) -> None:
         """Put back a checkpoint that a kill left between two names."""

@@ -17,7 +17,9 @@ from spikeglot.models.held_out import HeldOut
 from spikeglot.models.mtm import MtM
 from spikeglot.randomness import generator
 from spikeglot.settings import TASKS, Recipe
+from spikeglot.training.distributed import ALONE, Ranks
 from spikeglot.training.objective import poisson_loss
+from spikeglot.training.sharding import gathered
 
 ROWS_AT_ONCE = 128
 
@@ -41,7 +43,9 @@ class Validation:
         train: Mapping[str, SessionTensors],
         val: Mapping[str, SessionTensors],
         recipe: Recipe,
+        ranks: Ranks = ALONE,
     ) -> None:
+        self.ranks = ranks
         self.prompted = recipe.mask.prompted
         self.parts: dict[str, list[tuple[SessionTensors, Questions, Tensor, Tensor]]] = defaultdict(list)
         self.null_log_rate: dict[str, Tensor] = {}
@@ -66,9 +70,10 @@ class Validation:
         was_training = model.training
         model.eval()
         scores: dict[str, dict[str, float]] = {session_id: {} for session_id in self.null_log_rate}
-        for task in TASKS:
-            for session_id, value in self._score_task(model, task, device).items():
-                scores[session_id][task] = value
+        with gathered(model):
+            for task in TASKS:
+                for session_id, value in self._score_task(model, task, device).items():
+                    scores[session_id][task] = value
         model.train(was_training)
         return scores
 
@@ -79,7 +84,7 @@ class Validation:
     def _score_task(self, model: MtM, task: str, device: torch.device) -> dict[str, float]:
         gain: dict[str, float] = defaultdict(float)
         spikes: dict[str, float] = defaultdict(float)
-        for session, asked, trials, rows in self.parts[task]:
+        for session, asked, trials, rows in self.parts[task][self.ranks.rank :: self.ranks.size]:
             fast = asked.n_hidden_bins == 0 and model.stitcher(session.session_id).factors is not None
             predict = self._hidden_units if fast else self._any_mask
             null = self.null_log_rate[session.session_id].to(device)
@@ -87,7 +92,13 @@ class Validation:
                 better = poisson_loss(null[units], counts) - poisson_loss(log_rate, counts)
                 gain[session.session_id] += float(better.sum())
                 spikes[session.session_id] += float(counts.sum())
-        return {name: gain[name] / (spikes[name] * math.log(2)) for name in gain if spikes[name] > 0}
+        tally = [[gain[name], spikes[name]] for name in self.null_log_rate]
+        of_all = self.ranks.sum(torch.tensor(tally, dtype=torch.float64, device=device)).tolist()
+        return {
+            name: its_gain / (its_spikes * math.log(2))
+            for name, (its_gain, its_spikes) in zip(self.null_log_rate, of_all, strict=True)
+            if its_spikes > 0
+        }
 
     def _any_mask(
         self,

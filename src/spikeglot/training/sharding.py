@@ -1,0 +1,91 @@
+"""An architecture whose weights, gradients and moments lie in parts on all ranks (FSDP2, ``train.sharding = "full"``).
+
+Stitchers, prompts and what else belongs to a session stay whole on every rank: which of them a rank uses changes from
+step to step, and FSDP2 needs all ranks to use the same modules in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from spikeglot.errors import SettingsError
+from spikeglot.models.mtm import MtM
+from spikeglot.models.transformer import Transformer
+from spikeglot.training.distributed import Ranks
+
+
+def shard_architecture(model: MtM, ranks: Ranks) -> None:
+    """Divide the weights of the architecture among ranks, layer by layer (in place); alone, nothing changes.
+
+    Raises
+    ------
+    SettingsError
+        An architecture through which ranks may go differently often in a step, or with other weights: one with
+        patches, or one that is no transformer.
+    """
+    architecture = model.architecture
+    if not isinstance(architecture, Transformer) or architecture.patch_units is not None:
+        raise SettingsError(
+            f"train.sharding full is for transformers without patches (ndt1), and model.architecture is "
+            f"{model.settings.architecture}. Use train.sharding none."
+        )
+    if ranks.is_alone:
+        return
+    from torch.distributed.fsdp import fully_shard
+
+    for layer in architecture.layers:
+        fully_shard(layer)
+    fully_shard(architecture)
+
+
+def is_sharded(value: Tensor) -> bool:
+    """Return whether this rank holds a part of ``value`` only."""
+    return isinstance(value, DTensor)
+
+
+@contextmanager
+def gathered(model: MtM) -> Iterator[None]:
+    """Inside, every rank holds the whole architecture and may use it as often as it likes, without the others."""
+    from torch.distributed.fsdp import FSDPModule
+
+    parts = [module for module in model.architecture.modules() if isinstance(module, FSDPModule)]
+    for part in parts:
+        part.set_reshard_after_forward(False, recurse=False)
+        part.unshard()
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.reshard()
+            part.set_reshard_after_forward(True, recurse=False)
+
+
+def whole(value: Tensor) -> Tensor:
+    """Return all of a tensor on the CPU, gathered from the ranks where it lies in parts: all ranks must ask for it."""
+    value = value.detach()
+    return (value.full_tensor() if isinstance(value, DTensor) else value).cpu().contiguous()
+
+
+def laid_as(value: Tensor, like: Tensor) -> Tensor:
+    """Return the part of a whole tensor that this rank holds of ``like``."""
+    if not isinstance(like, DTensor) or value.shape != like.shape:
+        return value
+    return distribute_tensor(value.to(like.device), like.device_mesh, like.placements)
+
+
+def clip_gradients(parameters: Sequence[nn.Parameter], max_norm: float) -> None:
+    """Scale all gradients to a common norm of at most ``max_norm`` (in place), where some lie in parts on all ranks."""
+    parts = [p for p in parameters if is_sharded(p)]
+    if not parts:
+        nn.utils.clip_grad_norm_(parameters, max_norm)
+        return
+    rest = [p for p in parameters if not is_sharded(p)]
+    norms = [nn.utils.get_total_norm([p.grad for p in some if p.grad is not None]) for some in (parts, rest)]
+    total = torch.stack([n.full_tensor() if isinstance(n, DTensor) else n for n in norms]).norm()
+    for some in (parts, rest):
+        nn.utils.clip_grads_with_norm_(some, max_norm, total)
