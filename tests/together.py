@@ -76,7 +76,7 @@ FILES = ("last/model", "best/model", "last/optimiser")
 
 
 LIMIT_S = 200.0
-"""Everything here takes seconds; on a machine that has other things to do it takes minutes, and a hang takes for ever."""
+"""Everything here takes seconds, minutes on a machine that has other things to do, and for ever where it hangs."""
 SECONDS_TO_END = 40.0
 """What torchrun grants its ranks, and some more."""
 

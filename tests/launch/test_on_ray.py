@@ -28,9 +28,8 @@ def test_without_ray_it_is_named():
 def test_a_lost_worker_is_replaced_and_the_model_is_the_same(together, tmp_path):
     together.scope()["pretrain"](tmp_path / "one")
     script = together.SCRIPT + together.LOSE_A_RANK + WORK
-    status, said, _ = together.finish([together.begin([sys.executable, "-c", script, str(tmp_path / "run")])], LIMIT_S)[
-        0
-    ]
+    process = together.begin([sys.executable, "-c", script, str(tmp_path / "run")])
+    status, _, said = together.finish([process])[0]
     assert status == 0, said
     assert (tmp_path / "a rank was lost").exists()
     together.assert_equal_runs(tmp_path / "one", tmp_path / "run")
