@@ -54,6 +54,7 @@ WRITES = {
     ),
     "docs/how-to/studies.md": ("runs/ratios/ratios.md", "runs/transfer/transfer.png", "runs/positions/positions.csv"),
     "docs/how-to/recipes.md": ("mine.toml", "runs/mine/last"),
+    "docs/how-to/many-gpus.md": ("runs/two/last", "runs/restarts/best", "runs/sharded/best"),
     "docs/how-to/speed.md": ("runs/fast/best", "fast.csv"),
     "docs/how-to/translate.md": (
         "rates.npz",
@@ -122,11 +123,12 @@ def test_almost_every_block_is_run():
         "README.md",
         *["docs/how-to/ibl-repeated-site.md"] * 3,
         "docs/how-to/load-your-data.md",
+        *["docs/how-to/many-gpus.md"] * 3,
         "docs/how-to/speed.md",
     ]
     assert [place for place, _ in marked] == places
     assert "make demo" in marked[0][1]
-    assert "one_cache/" in marked[-2][1]
+    assert "one_cache/" in marked[4][1]
     assert "make bench" in marked[-1][1]
     languages = [block.language for block in blocks(ROOT / "README.md") if block.is_run]
     assert languages.count("bash") >= 2

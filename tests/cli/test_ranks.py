@@ -19,7 +19,7 @@ def words(recordings, tmp_path):
 
 def test_two_ranks_in_the_shell_one_speaks(together, words, tmp_path):
     command = [sys.executable, "-W", "error", "-m", "spikeglot", *map(str, words), "--json"]
-    main, other = together.finish(together.start(command, 2), limit_s=60)
+    main, other = together.finish(together.start(command, 2))
     assert (main[0], other[0]) == (0, 0), (main, other)
     assert json.loads(main[1])["run"] == str(tmp_path / "run")
     assert "training: 4 of 4" in main[2]

@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from spikeglot.device import pick_device
 from spikeglot.errors import SettingsError, SpikeglotError
@@ -140,7 +142,11 @@ def join_ranks(device: str) -> Ranks:
         if os.environ.get("WORLD_SIZE", "1") == "1":
             return ALONE
         try:
-            dist.init_process_group("nccl" if pick_device(device).type == "cuda" else "gloo")
+            backend = "nccl" if pick_device(device).type == "cuda" else "gloo"
+            store, rank, size = next(rendezvous("env://"))
+            # torchrun keeps its store when it starts ranks again: they must not find the addresses of lost ones there
+            store = PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+            dist.init_process_group(backend, store=store, rank=rank, world_size=size)
         except (ValueError, RuntimeError) as error:
             raise SettingsError(
                 f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, but the ranks cannot meet: {error} Start them with "
