@@ -209,7 +209,7 @@ def test_saving_changes_no_model(factories):
 
 def test_nothing_reads_or_writes_pickles():
     banned = re.compile(
-        r"\bpickle\b|torch\.(load|save)\(|joblib|read_pickle|to_pickle|allow_pickle\s*=\s*True|\bdill\b|\bshelve\b"
+        r"\bpickle\b|torch\.(load|save)\(|joblib\.(load|dump)|joblib import [^\n]*\b(load|dump)\b|read_pickle|to_pickle|allow_pickle\s*=\s*True|\bdill\b|\bshelve\b"
     )
     found = []
     for path in sorted(SOURCE.rglob("*.py")):

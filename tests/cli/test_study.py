@@ -73,7 +73,7 @@ def test_flags_override_the_budget_and_a_study_goes_on_where_it_stopped(shell, r
     assert "positions.md, positions.csv and scores.csv" in again.err
     page = (tmp_path / "study" / "positions.md").read_text()
     assert "depth 1, width 16" in page
-    assert "4 steps of 16 trials" in page
+    assert "4 steps of 32 trials" in page  # steps of the flag, trials of the budget
     assert "```\nspikeglot study positions " in page
 
 
