@@ -53,7 +53,7 @@ class Validation:
         for session_id, session in val.items():
             self.null_log_rate[session_id] = mean_count(train[session_id].counts).log()
             for task in TASKS:
-                asked = questions(task, session.region, session.counts.shape[1])
+                asked = questions(task, session.region, session.n_bins)
                 if len(asked) == 0:
                     continue
                 n = min(n_asked, len(asked))
@@ -110,7 +110,7 @@ class Validation:
         device: torch.device,
     ) -> Iterator[Scored]:
         """Predict by a pass of the model per pair of trial and question."""
-        mask = ask(asked, rows, session.counts.shape[1])
+        mask = ask(asked, rows, session.n_bins)
         group = session.group(trials, mask if self.prompted else mask.unprompted()).to(device)
         target = group.mask.target
         yield Scored(model([group])[0][target], group.counts[target], target.nonzero()[:, 2])
@@ -128,7 +128,7 @@ class Validation:
         prompt = PROMPTS.index(asked.told if self.prompted else "none")
         for trial in trials.unique():
             its = rows[trials == trial]
-            counts, start_s = session.counts[trial][None].float().to(device), session.start_s[trial][None].to(device)
+            counts, start_s = session.at(trial[None]).to(device), session.start_s[trial[None]].to(device)
             targets = [asked.target[row].nonzero()[:, 0].to(device) for row in its]
             held_out = HeldOut(model, session.session_id, counts, start_s)
             prompts = torch.full((len(its),), prompt, device=device)
