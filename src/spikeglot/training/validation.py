@@ -47,7 +47,7 @@ class Validation:
     ) -> None:
         self.ranks = ranks
         self.prompted = recipe.mask.prompted
-        self.parts: dict[str, list[tuple[SessionTensors, Questions, Tensor, Tensor]]] = defaultdict(list)
+        self.parts: dict[str, list[tuple[SessionTensors, Tensor, Tensor]]] = defaultdict(list)
         self.null_log_rate: dict[str, Tensor] = {}
         n_asked = recipe.train.validation_questions
         for session_id, session in val.items():
@@ -62,7 +62,7 @@ class Validation:
                 rows = lottery.topk(n, dim=1).indices.flatten()
                 trials = torch.arange(session.n_trials).repeat_interleave(n)
                 for t, r in zip(trials.split(ROWS_AT_ONCE), rows.split(ROWS_AT_ONCE), strict=True):
-                    self.parts[task].append((session, asked, t, r))
+                    self.parts[task].append((session, t, r))
 
     @torch.no_grad()
     def score_sessions(self, model: MtM, device: torch.device) -> dict[str, dict[str, float]]:
@@ -84,7 +84,9 @@ class Validation:
     def _score_task(self, model: MtM, task: str, device: torch.device) -> dict[str, float]:
         gain: dict[str, float] = defaultdict(float)
         spikes: dict[str, float] = defaultdict(float)
-        for session, asked, trials, rows in self.parts[task][self.ranks.rank :: self.ranks.size]:
+        for session, trials, rows in self.parts[task][self.ranks.rank :: self.ranks.size]:
+            # listed anew: those of hundreds of sessions together would be gigabytes
+            asked = questions(task, session.region, session.n_bins)
             fast = asked.n_hidden_bins == 0 and model.stitcher(session.session_id).factors is not None
             predict = self._hidden_units if fast else self._any_mask
             null = self.null_log_rate[session.session_id].to(device)
