@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "events": set(),
     "settings": set(),
     "randomness": set(),
-    "data": set(),
+    "data": {"launch"},
     "masking": set(),
     "metrics": set(),
     "batch": {"data", "masking"},

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Generator, Tensor
 
 from spikeglot.data.counts import Counts
 from spikeglot.data.session import UNKNOWN_REGION
+from spikeglot.data.stored_array import ArrayField, StoredArray, may_be_stored
 from spikeglot.masking.drawing import Layout
 from spikeglot.masking.mask import Mask, unmasked
 from spikeglot.masking.mixture import draw_mixture
@@ -39,9 +41,22 @@ class Group:
         return Group(self.session_id, self.counts.to(device), self.start_s.to(device), self.mask.to(device))
 
 
+class CountsField(ArrayField):
+    """Counts as a tensor, wherever they lie."""
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        given = self if instance is None else vars(instance)[self.name]
+        return as_tensor(given.array(writable=True)) if isinstance(given, StoredArray) else given
+
+
+@may_be_stored("counts", field=CountsField)
 @dataclass(frozen=True, eq=False)
 class SessionTensors:
-    """The counts of one session as tensors: (trial, time, unit) uint8 or wider, and what masks need."""
+    """The counts of one session as tensors: (trial, time, unit) uint8 or wider, and what masks need.
+
+    Those of a prepared session stay in a file, and are mapped every time they are asked for: `at` reads the trials that
+    it returns; ``counts`` of a part of the trials is a copy of that part, for what needs all of it once.
+    """
 
     session_id: str
     counts: Tensor
@@ -50,20 +65,38 @@ class SessionTensors:
 
     @property
     def n_trials(self) -> int:
-        return len(self.counts)
+        return self._given.shape[0]
+
+    @property
+    def n_bins(self) -> int:
+        return self._given.shape[1]
+
+    @property
+    def n_units(self) -> int:
+        return self._given.shape[2]
+
+    @property
+    def _given(self) -> Tensor | StoredArray:
+        return vars(self)["counts"]
+
+    def at(self, trials: Tensor | slice) -> Tensor:
+        """Return the counts (trial, time, unit) of some trials, float32."""
+        given = self._given
+        if isinstance(given, StoredArray):
+            return as_tensor(given.take(trials if isinstance(trials, slice) else trials.numpy())).float()
+        return given[trials].float()
 
     def group(self, trials: Tensor | slice, mask: Mask) -> Group:
         """Return some trials with their masks."""
-        return Group(self.session_id, self.counts[trials].float(), self.start_s[trials], mask)
+        return Group(self.session_id, self.at(trials), self.start_s[trials], mask)
 
     def whole(self, trials: Tensor, prompt: str = "none") -> Group:
         """Return some trials with nothing hidden."""
-        n_bins, n_units = self.counts.shape[1:]
-        return self.group(trials, unmasked(len(trials), n_bins, n_units, prompt))
+        return self.group(trials, unmasked(len(trials), self.n_bins, self.n_units, prompt))
 
     def layout(self, n_trials: int, token_units: int = 1) -> Layout:
         """Return what a scheme needs to know to draw masks for ``n_trials`` trials."""
-        return Layout(n_trials, self.counts.shape[1], self.region, token_units)
+        return Layout(n_trials, self.n_bins, self.region, token_units)
 
 
 MIN_SPIKES = 0.5
@@ -82,21 +115,39 @@ def region_codes(regions: np.ndarray) -> Tensor:
     return torch.tensor([code_of[name] for name in regions], dtype=torch.int64)
 
 
+def as_tensor(values: np.ndarray) -> Tensor:
+    """Return counts as a tensor, uint8 or int32: torch computes with no other unsigned numbers."""
+    values = values if values.dtype == np.uint8 else values.astype(np.int32)
+    return torch.from_numpy(np.require(values, requirements=["C", "W"]))
+
+
 def to_tensors(counts: Counts) -> SessionTensors:
-    """Turn the counts of one session into tensors (writable uint8 counts are shared, not copied)."""
-    values = counts.counts if counts.counts.dtype == np.uint8 else counts.counts.astype(np.int32)
+    """Turn the counts of one session into tensors (stored and writable uint8 counts are shared, not copied)."""
+    given: Any = counts.as_given
     return SessionTensors(
         session_id=counts.session_id,
-        counts=torch.from_numpy(np.require(values, requirements=["C", "W"])),
+        counts=given if isinstance(given, StoredArray) else as_tensor(given),
         start_s=torch.from_numpy(counts.trials["window_start_s"].to_numpy(np.float64, copy=True)),
         region=region_codes(counts.regions),
     )
 
 
-def epoch_batches(
-    n_trials: Mapping[str, int], batch_size: int, order: Generator, exponent: float = 1.0
-) -> Iterator[dict[str, Tensor]]:
-    """Yield batches ``{session_id: trials}`` that mix sessions; an epoch has as many trials as the sessions together.
+class Epoch(Sequence[dict[str, Tensor]]):
+    """The batches of an epoch, each made when it is asked for: ``{session_id: trials}``."""
+
+    def __init__(self, names: Sequence[str], owner: Tensor, trial: Tensor, batch_size: int) -> None:
+        self.names, self.owner, self.trial = names, owner.split(batch_size), trial.split(batch_size)
+
+    def __len__(self) -> int:
+        return len(self.owner)
+
+    def __getitem__(self, number: Any) -> Any:
+        owner, trial = self.owner[number], self.trial[number]
+        return {self.names[i]: trial[owner == i] for i in owner.unique().tolist()}
+
+
+def epoch_batches(n_trials: Mapping[str, int], batch_size: int, order: Generator, exponent: float = 1.0) -> Epoch:
+    """Return batches ``{session_id: trials}`` that mix sessions; an epoch has as many trials as the sessions together.
 
     A session's share of the epoch is `session_quotas` with this ``exponent``: with 1 every trial comes once. Otherwise
     the trials of a small session come several times, and of a large one only some, drawn anew in every epoch; the
@@ -106,11 +157,8 @@ def epoch_batches(
     quotas = session_quotas(list(n_trials.values()), exponent)
     trials = [_visits(n, quota, order) for n, quota in zip(n_trials.values(), quotas, strict=True)]
     owner = torch.cat([torch.full((quota,), i) for i, quota in enumerate(quotas)])
-    trial = torch.cat(trials)
     shuffled = torch.randperm(len(owner), generator=order)
-    names = list(n_trials)
-    for chunk in shuffled.split(batch_size):
-        yield {names[i]: trial[chunk[owner[chunk] == i]] for i in owner[chunk].unique().tolist()}
+    return Epoch(list(n_trials), owner[shuffled], torch.cat(trials)[shuffled], batch_size)
 
 
 def session_quotas(n_trials: Sequence[int], exponent: float) -> list[int]:

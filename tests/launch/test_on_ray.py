@@ -1,6 +1,7 @@
-"""Ray Train: two workers make the model that one process makes, even if one is lost; what fails is said."""
+"""Ray: two workers make the model that one process makes, even if one is lost; tasks that are lost are told."""
 
 import importlib.util
+import json
 import sys
 
 import pytest
@@ -33,3 +34,42 @@ def test_a_lost_worker_is_replaced_and_the_model_is_the_same(together, tmp_path)
     assert status == 0, said
     assert (tmp_path / "a rank was lost").exists()
     together.assert_equal_runs(tmp_path / "one", tmp_path / "run")
+
+
+MAP = """
+import json, os, sys
+import ray
+from spikeglot import prepare
+from spikeglot.launch.on_ray import ray_map
+
+ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+
+def work(item):
+    if item == 2:
+        os._exit(1)
+    return -item
+
+found = sorted(map(str, ray_map(work, [1, 2, 3], lambda item, reason: f"{item} lost")))
+first, again = (
+    {one.name: one.state for one in prepare(sys.argv[1], out=sys.argv[2], launch="ray")} for _ in range(2)
+)
+print()
+json.dump([found, first, again], sys.stdout)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HAS_RAY, reason="needs Ray")
+def test_recordings_are_prepared_by_tasks_and_a_lost_one_is_told(together, recordings, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("a", "b", "c"):
+        recordings.write_npz(data / f"{name}.npz", session_id=name)
+    (data / "d.npz").write_bytes(b"x")
+    process = together.begin([sys.executable, "-c", MAP, str(data), str(tmp_path / "out")])
+    status, out, said = together.finish([process])[0]
+    assert status == 0, said
+    found, first, again = json.loads(out.splitlines()[-1])  # Ray, too, says things
+    assert found == ["-1", "-3", "2 lost"]
+    assert first == {"a": "prepared", "b": "prepared", "c": "prepared", str(data / "d.npz"): "failed"}
+    assert again == {"a": "was there", "b": "was there", "c": "was there", str(data / "d.npz"): "failed"}

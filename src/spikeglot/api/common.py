@@ -63,7 +63,7 @@ def prepare_all(sessions: Iterable[Session], recipe: Recipe) -> dict[str, Prepar
 
 
 def part_tensors(prepared: Prepared, part: str) -> SessionTensors:
-    """Return the trials of one part of the split ("train", "val" or "test") as tensors."""
+    """Return the trials of one part of the split ("train", "val" or "test") as tensors; stored counts are not read."""
     return to_tensors(prepared.counts.take_trials(getattr(prepared.split, part)))
 
 

@@ -106,6 +106,10 @@ class Prepare(Common):
     """Folder for the prepared sessions (.h5), and dropped.csv: what was left out and why."""
     workers: int = 1
     """Processes that read files and folders; downloads come one after the other."""
+    launch: Literal["here", "ray", "slurm"] = "here"
+    """Where files and folders are read: here, as tasks of Ray, or as an array of jobs of SLURM, one per recording."""
+    slurm: Annotated[tuple[str, ...], arg(metavar="KEY=VALUE...", help_behavior_hint="")] = ()
+    """What submitit is told of a job: timeout_min=60 slurm_partition=cpu, and others."""
     sessions: Annotated[tuple[str, ...], arg(metavar="N|ID...", help_behavior_hint="")] = ()
     """Of ibl-repeated-site: how many sessions, or which by their ids; without the flag all."""
     cache_dir: Annotated[Path | None, arg(metavar="PATH", help_behavior_hint="")] = None

@@ -70,7 +70,7 @@ def bin_spikes(
 
 
 def _check(spike_times_s: np.ndarray, spike_unit: np.ndarray, n_units: int, window_start_s: np.ndarray) -> None:
-    if np.any(spike_times_s[1:] < spike_times_s[:-1]):
+    if not np.all(spike_times_s[1:] >= spike_times_s[:-1]):  # nor is a time that is no number
         raise DataError("Cannot bin spike times that are not ascending. Sort them, with their units, first.")
     if spike_unit.size and (spike_unit.min() < 0 or spike_unit.max() >= n_units):
         raise DataError(

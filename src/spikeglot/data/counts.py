@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from spikeglot.data.session import UNKNOWN_REGION, Dropped
+from spikeglot.data.stored_array import StoredArray, may_be_stored
 from spikeglot.settings import WindowSettings
 
 
+@may_be_stored("counts")
 @dataclass(frozen=True, eq=False)
 class Counts:
     """Spike counts of one session in windows.
@@ -20,7 +23,8 @@ class Counts:
     session_id, subject_id:
         Names.
     counts:
-        (trial, time, unit) uint8 (uint16 where a bin holds more than 255 spikes).
+        (trial, time, unit) uint8 (uint16 where a bin holds more than 255 spikes). Those of a prepared session stay in
+        a file (`spikeglot.data.counts_cache`), mapped every time they are asked for.
     units:
         One row per unit on the last axis; index ``unit_id``, column ``region`` (``""`` where unknown).
     trials:
@@ -44,16 +48,21 @@ class Counts:
     rates: np.ndarray | None = None
 
     @property
+    def as_given(self) -> np.ndarray | StoredArray:
+        """``counts``, or where they lie."""
+        return vars(self)["counts"]
+
+    @property
     def n_trials(self) -> int:
-        return self.counts.shape[0]
+        return self.as_given.shape[0]
 
     @property
     def n_bins(self) -> int:
-        return self.counts.shape[1]
+        return self.as_given.shape[1]
 
     @property
     def n_units(self) -> int:
-        return self.counts.shape[2]
+        return self.as_given.shape[2]
 
     @property
     def unit_ids(self) -> tuple[str, ...]:
@@ -69,10 +78,11 @@ class Counts:
         return bool((self.regions != UNKNOWN_REGION).any())
 
     def take_trials(self, index: np.ndarray) -> Counts:
-        """Return the same session with the trials ``index`` only, in that order."""
+        """Return the same session with the trials ``index`` only, in that order; stored counts are not read."""
+        given: Any = self.as_given
         return replace(
             self,
-            counts=self.counts[index],
+            counts=given.choose(index) if isinstance(given, StoredArray) else given[index],
             trials=self.trials.iloc[index].reset_index(drop=True),
             rates=None if self.rates is None else self.rates[index],
         )
@@ -81,7 +91,7 @@ class Counts:
         """Return the same session with the units ``index`` only, in that order."""
         return replace(
             self,
-            counts=self.counts[:, :, index],
+            counts=self.counts.take(index, axis=2),  # in the order of its axes: sums round as those of stored counts
             units=self.units.iloc[index],
             rates=None if self.rates is None else self.rates[:, :, index],
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spikeglot.data.counts import Counts
+from spikeglot.data.counts_cache import kept_counts
 from spikeglot.data.quality import keep_trials, keep_units
 from spikeglot.data.session import Session
 from spikeglot.data.splits import Split, split_trials
@@ -30,6 +31,8 @@ def prepare_session(session: Session, recipe: Recipe) -> Prepared:
 def prepare(session: Session, window: WindowSettings, quality: QualitySettings) -> Counts:
     """Return the counts of the trials and units that are good enough, with all that was dropped and why.
 
+    Those of a prepared session are made once and kept (`spikeglot.data.counts_cache`).
+
     Raises
     ------
     SettingsError
@@ -43,4 +46,9 @@ def prepare(session: Session, window: WindowSettings, quality: QualitySettings) 
             " Set window.align to the column of the trials that windows are aligned to, or leave"
             " quality.trials out."
         )
-    return keep_units(cut_windows(keep_trials(session, quality), window), quality)
+    return kept_counts(
+        session,
+        window,
+        quality,
+        lambda: keep_units(cut_windows(keep_trials(session, quality), window), quality),
+    )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -13,8 +15,9 @@ import pandas as pd
 from spikeglot.data.session import Dropped, Session
 from spikeglot.data.sources import read_recording, search
 from spikeglot.data.sources.search import PathLike, Recording
+from spikeglot.data.spread import Launch, check_launch, spread
 from spikeglot.data.store import file_name, stored_dropped, stored_id_and_source, write_session
-from spikeglot.errors import DataError, SettingsError
+from spikeglot.errors import DataError
 from spikeglot.events import LeftOut, Listener, Progress, silent
 
 DROPPED = "dropped.csv"
@@ -39,6 +42,8 @@ def prepare(
     *recordings: Session | PathLike | Iterable[Session | PathLike],
     out: PathLike,
     workers: int = 1,
+    launch: Launch = "here",
+    slurm: Mapping[str, str | int] | None = None,
     listen: Listener = silent,
 ) -> tuple[Outcome, ...]:
     """Write every session as one brainset file ``SESSION_ID.h5`` in the folder ``out``.
@@ -54,17 +59,21 @@ def prepare(
     out:
         Folder of the prepared sessions; those that are in it are not prepared again.
     workers:
-        Processes that read files and folders.
+        Processes that read files and folders, where they are read here.
+    launch:
+        Where files and folders are read: "here", as tasks of "ray" (one per recording), or as an array of jobs of
+        "slurm", which are waited for. Recordings and ``out`` must then be on a disk that all machines see.
+    slurm:
+        What submitit is told of a job, for instance ``{"timeout_min": 60}``; logs are in the folder ``out`` + ".slurm".
 
     Raises
     ------
     SettingsError
-        ``workers`` below 1.
+        ``workers`` below 1, or with another launch than "here"; Ray or submitit is not installed.
     DataError
         Nothing to prepare; a process was killed.
     """
-    if workers < 1:
-        raise SettingsError(f"workers = {workers} is not a number of processes. Give 1 or more.")
+    check_launch(launch, workers, slurm)
     folder = Path(os.path.abspath(out))
     given = list(_flat(recordings))
     sessions = [one for one in given if isinstance(one, Session)]
@@ -76,11 +85,19 @@ def prepare(
     outcomes += was_there
     if not (outcomes or todo or sessions):
         raise DataError("Nothing to prepare: give at least one session, file or folder with recordings.")
+    total = len(outcomes) + len(todo) + len(sessions)
+
+    def note(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        tell(outcome, len(outcomes), total, listen)
+
+    work, logs = partial(_store_recording, folder=folder), folder.with_name(folder.name + ".slurm")
     try:
-        total = len(outcomes) + len(todo) + len(sessions)
-        for outcome in _all(sessions, todo, folder, workers):
-            outcomes.append(outcome)
-            tell(outcome, len(outcomes), total, listen)
+        for session in sessions:
+            note(store(lambda session=session: session, session.session_id, folder))
+        with closing(spread(work, todo, _lost, launch=launch, workers=workers, slurm=slurm, logs=logs)) as others:
+            for outcome in others:
+                note(outcome)
     finally:
         write_dropped(folder, outcomes, found.skipped if found else ())
     return tuple(outcomes)
@@ -126,35 +143,12 @@ def store(read: Callable[[], Session], name: str, folder: Path) -> Outcome:
         return Outcome(name, "failed", reason=str(problem))
 
 
-def _all(sessions: list[Session], todo: list[Recording], folder: Path, workers: int) -> Iterator[Outcome]:
-    yield from (store(lambda session=session: session, session.session_id, folder) for session in sessions)
-    if workers == 1 or len(todo) < 2:
-        yield from (_store_recording(recording, folder) for recording in todo)
-        return
-    from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
-    from multiprocessing import get_context
-
-    pool = ProcessPoolExecutor(min(workers, len(todo)), get_context("spawn"), initializer=_ignore_interrupts)
-    try:
-        yield from (job.result() for job in as_completed([pool.submit(_store_recording, one, folder) for one in todo]))
-    except BrokenExecutor as error:
-        raise DataError(
-            "A process that read recordings was killed, perhaps because the memory was full. What is done stays: start "
-            "the same command with fewer workers."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _ignore_interrupts() -> None:
-    """Ctrl-C reaches every process of a terminal; the first one alone decides what to do."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def _store_recording(recording: Recording, folder: Path) -> Outcome:
     return store(lambda: read_recording(recording), str(recording.path), folder)
+
+
+def _lost(recording: Recording, reason: str) -> Outcome:
+    return Outcome(str(recording.path), "failed", reason=f"{recording.path}: {reason}")
 
 
 def _what_is_left(recordings: Iterable[Recording], folder: Path) -> tuple[list[Recording], list[Outcome]]:

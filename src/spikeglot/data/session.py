@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from spikeglot.data.stored_array import may_be_stored
 from spikeglot.errors import DataError
 
 UNKNOWN_REGION = ""
@@ -25,18 +26,21 @@ class Dropped:
     reason: str
 
 
+@may_be_stored("times_s", "values")
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """A continuous behaviour: ``values`` (sample,) or (sample, channel) at ``times_s`` (sample,), ascending."""
+    """A continuous behaviour: ``values`` (sample,) or (sample, channel) at ``times_s`` (sample,), ascending.
+
+    Of a prepared session they stay in its file until they are asked for, as its spikes do.
+    """
 
     times_s: np.ndarray
     values: np.ndarray
 
     def __post_init__(self) -> None:
-        if self.times_s.ndim != 1 or len(self.times_s) != len(self.values):
-            raise DataError(
-                f"A trace needs one value per time; got times {self.times_s.shape} and values {self.values.shape}."
-            )
+        times, values = (vars(self)[name].shape for name in ("times_s", "values"))
+        if len(times) != 1 or times != values[:1]:
+            raise DataError(f"A trace needs one value per time; got times {times} and values {values}.")
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Provenance:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
+@may_be_stored("spike_times_s", "spike_unit")
 @dataclass(frozen=True, eq=False)
 class Session:
     """One recording of one subject.
@@ -75,7 +80,8 @@ class Session:
     dropped:
         What the source left out or mended, and why.
 
-    Build one with `make_session`, which validates.
+    Build one with `make_session`, which validates. Spikes of a prepared session stay in its file: they are mapped,
+    read-only, every time they are asked for.
     """
 
     session_id: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from spikeglot.data.session import Dropped, Provenance, Session, Trace, make_session
-from spikeglot.data.sources.hdf5 import open_hdf5
+from spikeglot.data.sources.hdf5 import array_in, open_hdf5, read_array
 from spikeglot.data.sources.tables import decoded
+from spikeglot.data.stored_array import StoredArray
 from spikeglot.data.stored_tables import (
     free_keys,
     read_table,
@@ -130,6 +132,8 @@ def _write_behaviour(file: Any, session: Session) -> dict[str, str]:
 def read_stored(file: Any, path: Path) -> Session:
     """Return the session of an open file that `write_session` wrote; its fact `PREPARED` is the file.
 
+    Spikes and traces are not read but stay in the file (`StoredArray`) until they are asked for.
+
     Raises
     ------
     DataError
@@ -137,20 +141,20 @@ def read_stored(file: Any, path: Path) -> Session:
     """
     about = _about(file, path)
     try:
-        start_s, end_s = file["spikes/domain/start"][:], file["spikes/domain/end"][:]
-        units_ids = decoded(file["units/id"][:])
-        return make_session(
+        times_s, unit = array_in(file, "spikes/timestamps"), array_in(file, "spikes/unit_index")
+        are_ours = _are_mapped_spikes(times_s, unit)
+        session = make_session(
             session_id=str(file["session"].attrs["id"]),
             subject_id=str(file["subject"].attrs["id"]),
-            spike_times_s=file["spikes/timestamps"][:],
-            spike_unit=file["spikes/unit_index"][:],
-            units=read_table(file["units"], about["units"], units_ids),
+            spike_times_s=np.zeros(0) if are_ours else read_array(file, "spikes/timestamps"),
+            spike_unit=np.zeros(0, np.int32) if are_ours else read_array(file, "spikes/unit_index"),
+            units=read_table(file["units"], about["units"], decoded(read_array(file, "units/id"))),
             trials=read_table(file["trials"], about["trials"]) if about["trials"] else None,
             behaviour={
-                name: Trace(file[f"behaviour/{key}/timestamps"][:], file[f"behaviour/{key}/values"][:])
+                name: Trace(array_in(file, f"behaviour/{key}/timestamps"), array_in(file, f"behaviour/{key}/values"))
                 for name, key in about["behaviour"].items()
             },
-            recorded_s=np.column_stack([start_s, end_s]) if about["recorded"] else None,
+            recorded_s=_intervals(file["spikes/domain"]) if about["recorded"] else None,
             provenance=Provenance(
                 about["source"], about["path"], MappingProxyType(about["facts"] | {PREPARED: str(path)})
             ),
@@ -158,6 +162,25 @@ def read_stored(file: Any, path: Path) -> Session:
         )
     except KeyError as error:
         raise DataError(f"{path} is not complete ({error}). Prepare the session again.") from error
+    return replace(session, spike_times_s=times_s, spike_unit=unit) if are_ours else session
+
+
+def _are_mapped_spikes(times_s: Any, unit: Any) -> bool:
+    """Whether spikes can stay in the file as they are.
+
+    They were a session's when they were written, and `spikeglot.data.binning.bin_spikes` checks them when it counts
+    them: here they are not looked at.
+    """
+    return (
+        isinstance(times_s, StoredArray)
+        and isinstance(unit, StoredArray)
+        and times_s.shape == unit.shape
+        and (times_s.dtype, unit.dtype) == (np.float64, np.int32)
+    )
+
+
+def _intervals(group: Any) -> np.ndarray:
+    return np.column_stack([read_array(group, "start"), read_array(group, "end")])
 
 
 def stored_id_and_source(path: Path) -> tuple[str, str] | None:
@@ -175,7 +198,7 @@ def stored_dropped(path: Path) -> tuple[str, tuple[Dropped, ...]]:
 
 
 def _about(file: Any, path: Path) -> dict[str, Any]:
-    about = json.loads(file[f"{OURS}/about"].asstr()[0])
+    about = json.loads(read_array(file, f"{OURS}/about")[0])
     if about["format"] != FORMAT:
         raise DataError(
             f"{path} was written by another version of spikeglot (format {about['format']}, this one reads {FORMAT}). "
@@ -185,5 +208,5 @@ def _about(file: Any, path: Path) -> dict[str, Any]:
 
 
 def _dropped(file: Any) -> tuple[Dropped, ...]:
-    columns = (decoded(file[f"{OURS}/dropped/{name}"][:]) for name in ("kind", "id", "reason"))
+    columns = (decoded(read_array(file, f"{OURS}/dropped/{name}")) for name in ("kind", "id", "reason"))
     return tuple(Dropped(*map(str, row)) for row in zip(*columns, strict=True))

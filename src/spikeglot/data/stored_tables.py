@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from spikeglot.data.sources.hdf5 import read_array
 from spikeglot.data.sources.tables import decoded
 from spikeglot.errors import DataError
 
@@ -88,7 +89,7 @@ def read_table(group: Any, columns: Columns, index: np.ndarray | None = None) ->
     """Return the table that `write_table` wrote."""
     table = {}
     for column in columns:
-        values = decoded(group[column["key"]][:])
+        values = decoded(read_array(group, column["key"]))
         if values.dtype == object and column["missing"]:
             values[values == ""] = None
         table[column["name"]] = values

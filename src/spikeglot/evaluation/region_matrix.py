@@ -59,7 +59,7 @@ def predict_from_regions(
     A unit of the source is predicted from the other units of the source; NaN where there are none, and for units
     without a region. ``prompt`` is that of `translation`; the diagonal has its own.
     """
-    inside = questions("intra-region", session.region, session.counts.shape[1])
+    inside = questions("intra-region", session.region, session.n_bins)
     names = region_names(regions)
     done, total = 0, (len(inside) + len(names)) * len(trials)
 

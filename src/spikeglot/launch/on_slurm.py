@@ -1,13 +1,18 @@
-"""Several ranks as tasks of one SLURM job, submitted with submitit."""
+"""SLURM, through submitit: ranks of one run as tasks of one job, or many pieces of work as an array of jobs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from spikeglot.errors import SettingsError
+
+T = TypeVar("T")
+R = TypeVar("R")
+ARRAY_SIZE = 1000
+"""Jobs of an array, at most: SLURM's own limit, where nobody has raised it."""
 
 
 class Task:
@@ -63,6 +68,44 @@ def submit_slurm(
     executor = submitit.AutoExecutor(folder=str(folder))
     executor.update_parameters(tasks_per_node=per_node, **({"gpus_per_node": per_node} if use_gpu else {}), **options)
     return str(executor.submit(Task(work)).job_id)
+
+
+def slurm_map(
+    work: Callable[[T], R],
+    items: Sequence[T],
+    lost: Callable[[T, str], R],
+    *,
+    folder: str | Path,
+    options: Mapping[str, str | int] | None = None,
+) -> Iterator[R]:
+    """Call ``work`` on every item, each a job of an array, and wait for them.
+
+    Yields what comes back, in the order in which it comes; for a job that ends without a result ``lost(item, reason)``.
+    Whoever stops asking cancels what is left. ``folder`` and ``options`` are those of `submit_slurm`.
+
+    Raises
+    ------
+    SettingsError
+        submitit is not installed.
+    """
+    submitit = _submitit()
+    executor = submitit.AutoExecutor(folder=str(folder))
+    executor.update_parameters(**(options or {}))
+    jobs = []
+    for start in range(0, len(items), ARRAY_SIZE):
+        jobs += executor.map_array(work, items[start : start + ARRAY_SIZE])
+    waiting = {job.job_id: (job, item) for job, item in zip(jobs, items, strict=True)}
+    try:
+        for job in submitit.helpers.as_completed(jobs):
+            _, item = waiting.pop(job.job_id)
+            try:
+                result = job.result()
+            except RuntimeError as error:  # what submitit says of a job that failed, timed out or was cancelled
+                result = lost(item, f"job {job.job_id} of SLURM has no result: {error}")
+            yield result
+    finally:
+        for job, _ in waiting.values():
+            job.cancel(check=False)
 
 
 def _submitit() -> Any:

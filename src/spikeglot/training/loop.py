@@ -6,7 +6,7 @@ All randomness of step s is derived from (seed, s), so a resumed run equals an u
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -138,13 +138,13 @@ def batches(
     settings = recipe.train
     n_trials = {name: session.n_trials for name, session in sessions.items()}
     per_epoch = math.ceil(sum(n_trials.values()) / settings.batch_size)
-    in_order: list[dict[str, Tensor]] = []
+    in_order: Sequence[dict[str, Tensor]] = ()
     known_epoch = -1
     for step in range(start, settings.steps):
         epoch, within = divmod(step, per_epoch)
         if epoch != known_epoch:
             order = generator(recipe.seed, "order", epoch)
-            in_order = list(epoch_batches(n_trials, settings.batch_size, order, settings.session_exponent))
+            in_order = epoch_batches(n_trials, settings.batch_size, order, settings.session_exponent)
             known_epoch = epoch
         yield step, in_order[within]
 

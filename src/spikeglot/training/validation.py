@@ -47,13 +47,13 @@ class Validation:
     ) -> None:
         self.ranks = ranks
         self.prompted = recipe.mask.prompted
-        self.parts: dict[str, list[tuple[SessionTensors, Questions, Tensor, Tensor]]] = defaultdict(list)
+        self.parts: dict[str, list[tuple[SessionTensors, Tensor, Tensor]]] = defaultdict(list)
         self.null_log_rate: dict[str, Tensor] = {}
         n_asked = recipe.train.validation_questions
         for session_id, session in val.items():
             self.null_log_rate[session_id] = mean_count(train[session_id].counts).log()
             for task in TASKS:
-                asked = questions(task, session.region, session.counts.shape[1])
+                asked = questions(task, session.region, session.n_bins)
                 if len(asked) == 0:
                     continue
                 n = min(n_asked, len(asked))
@@ -62,7 +62,7 @@ class Validation:
                 rows = lottery.topk(n, dim=1).indices.flatten()
                 trials = torch.arange(session.n_trials).repeat_interleave(n)
                 for t, r in zip(trials.split(ROWS_AT_ONCE), rows.split(ROWS_AT_ONCE), strict=True):
-                    self.parts[task].append((session, asked, t, r))
+                    self.parts[task].append((session, t, r))
 
     @torch.no_grad()
     def score_sessions(self, model: MtM, device: torch.device) -> dict[str, dict[str, float]]:
@@ -84,7 +84,9 @@ class Validation:
     def _score_task(self, model: MtM, task: str, device: torch.device) -> dict[str, float]:
         gain: dict[str, float] = defaultdict(float)
         spikes: dict[str, float] = defaultdict(float)
-        for session, asked, trials, rows in self.parts[task][self.ranks.rank :: self.ranks.size]:
+        for session, trials, rows in self.parts[task][self.ranks.rank :: self.ranks.size]:
+            # listed anew: those of hundreds of sessions together would be gigabytes
+            asked = questions(task, session.region, session.n_bins)
             fast = asked.n_hidden_bins == 0 and model.stitcher(session.session_id).factors is not None
             predict = self._hidden_units if fast else self._any_mask
             null = self.null_log_rate[session.session_id].to(device)
@@ -110,7 +112,7 @@ class Validation:
         device: torch.device,
     ) -> Iterator[Scored]:
         """Predict by a pass of the model per pair of trial and question."""
-        mask = ask(asked, rows, session.counts.shape[1])
+        mask = ask(asked, rows, session.n_bins)
         group = session.group(trials, mask if self.prompted else mask.unprompted()).to(device)
         target = group.mask.target
         yield Scored(model([group])[0][target], group.counts[target], target.nonzero()[:, 2])
@@ -128,7 +130,7 @@ class Validation:
         prompt = PROMPTS.index(asked.told if self.prompted else "none")
         for trial in trials.unique():
             its = rows[trials == trial]
-            counts, start_s = session.counts[trial][None].float().to(device), session.start_s[trial][None].to(device)
+            counts, start_s = session.at(trial[None]).to(device), session.start_s[trial[None]].to(device)
             targets = [asked.target[row].nonzero()[:, 0].to(device) for row in its]
             held_out = HeldOut(model, session.session_id, counts, start_s)
             prompts = torch.full((len(its),), prompt, device=device)
