@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test test-slow bench lint clean
+.PHONY: help demo test test-slow bench bench-scaling lint clean
 help:
 	@echo "make demo       simulate animals, pretrain, evaluate, draw: demo/scores.csv and demo/raster.png"
 	@echo "make test       the tests (minutes)"
 	@echo "make test-slow  the long tests too"
 	@echo "make bench      how fast it is on this machine, next to its ceilings and a plain reference"
+	@echo "make bench-scaling  how time and memory grow with units, bins, trials and sessions, and what a compiler gives"
 	@echo "make lint       ruff and pyright"
 	@echo "make clean      remove the environment and the demo"
 
@@ -25,6 +26,9 @@ test-slow: $(VENV)/test
 # One thread: its own computing time is measured, which others on the machine do not slow.
 bench: $(VENV)/core
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
+
+bench-scaling: $(VENV)/core
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks --parts scaling compiler
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright

@@ -1,4 +1,8 @@
-"""Measure everything, print one table, and keep it: ``python -m benchmarks [--quick] [--out FILE]``."""
+"""Measure, print one table, and keep it: ``python -m benchmarks [--quick] [--parts PART ...] [--out FILE]``.
+
+Every result holds the ceilings of the machine, measured in the same run. `benchmarks.page` puts kept results into the
+documentation.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,26 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.ceilings import ceilings
+from benchmarks.compiler import compiler_rows
+from benchmarks.curve import curve_rows
 from benchmarks.data import data_rows
 from benchmarks.evaluation import evaluation_rows
-from benchmarks.machine import ROOT, describe
+from benchmarks.machine import ROOT, describe, name_of
 from benchmarks.rows import Row
+from benchmarks.scaling import scaling_rows
 from benchmarks.sizes import PAPER, QUICK
 from benchmarks.training import training_rows
 from spikeglot.device import pick_device
+
+PARTS = {
+    "training": training_rows,
+    "curve": lambda size, device, rows: curve_rows(size, device),
+    "evaluation": evaluation_rows,
+    "data": lambda size, device, rows: data_rows(size),
+    "scaling": scaling_rows,
+    "compiler": compiler_rows,
+}
+USUAL = ("training", "curve", "evaluation", "data")
 
 
 def main(words: list[str] | None = None) -> Path:
@@ -25,15 +42,16 @@ def main(words: list[str] | None = None) -> Path:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="tiny sizes, seconds: shows that everything runs")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--out", type=Path, help="JSON file (default: benchmarks/results/DEVICE.json)")
+    parser.add_argument("--out", type=Path, help="JSON file (default: benchmarks/results/MACHINE.json)")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=USUAL, help=f"default: {' '.join(USUAL)}")
     given = parser.parse_args(words)
     device, size = pick_device(given.device), QUICK if given.quick else PAPER
     rows = ceilings(size, device)
-    rows += training_rows(size, device, rows)
-    rows += evaluation_rows(size, device, rows)
-    rows += data_rows(size)
+    for part in given.parts:
+        rows += PARTS[part](size, device, rows)
     machine = describe(device)
-    name = "quick" if given.quick else f"{device.type}-{machine['n_threads']}-threads"
+    own = () if tuple(given.parts) == USUAL else given.parts
+    name = "quick" if given.quick else "-".join((name_of(device), *own))
     out = given.out or ROOT / "benchmarks" / "results" / f"{name}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     result = {"machine": machine, "size": asdict(size), "rows": [asdict(row) for row in rows]}

@@ -6,17 +6,18 @@ from collections.abc import Callable
 
 import torch
 
+from benchmarks.machine import precisions
 from benchmarks.rows import Row
 from benchmarks.sizes import Size
 from benchmarks.timing import in_turn
-from spikeglot.precision import PRECISIONS, fast_products
+from spikeglot.precision import fast_products
 
 COPIED_BYTES = 256 * 2**20
 
 
 def ceilings(size: Size, device: torch.device) -> list[Row]:
     """Return GFLOP/s per precision over all products of a training step, and GB/s of a copy."""
-    ways = {name: _products(size, dtype, device) for name, dtype in PRECISIONS.items()}
+    ways = {name: _products(size, dtype, device) for name, dtype in precisions(size, device).items()}
     n_flops = sum(2 * m * k * n for m, k, n in _shapes(size))
     with fast_products():
         seconds = in_turn(ways, size.repeats)

@@ -14,11 +14,16 @@ def clock_s() -> float:
 
     With one thread on a CPU the two agree on an idle machine, and others on the machine do not slow the first.
     """
+    if is_alone():
+        return time.thread_time()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    elif torch.get_num_threads() == 1:
-        return time.thread_time()
     return time.perf_counter()
+
+
+def is_alone() -> bool:
+    """Whether one thread does all the computing."""
+    return torch.get_num_threads() == 1 and not torch.cuda.is_available()
 
 
 def in_turn(ways: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:

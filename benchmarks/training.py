@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.flops import step_flops
+from benchmarks.machine import precisions
 from benchmarks.reference import Reference, draw_masks, reference_optimiser, reference_step
 from benchmarks.rows import Row, ceiling_flops
 from benchmarks.sizes import Size, model_of, recipe_of, session_of, sessions_of
@@ -15,25 +16,31 @@ from benchmarks.timing import in_turn
 from spikeglot.batch import masked_groups
 from spikeglot.precision import PRECISIONS, fast_products
 from spikeglot.randomness import generator
+from spikeglot.settings import FinetuneSettings
+from spikeglot.training.freezing import frozen_backbone
 from spikeglot.training.loop import training_step
 from spikeglot.training.optimiser import make_optimiser
 
 
 def training_rows(size: Size, device: torch.device, known: list[Row]) -> list[Row]:
-    """Return what a step takes, masks included: the reference, one session, and several mixed in a batch."""
+    """Return what a step takes, masks included: the reference, one session, several mixed in a batch, fine-tuning."""
     ways: dict[str, Callable[[], object]] = {"reference": reference_way(size, device)}
-    for precision in PRECISIONS:
-        ways[f"one session {precision}"] = ProductWay(size, device, precision, n_sessions=1)
+    for precision in precisions(size, device):
+        ways[f"one session {precision}"] = ProductWay(size, device, precision)
         ways[f"mixed {precision}"] = ProductWay(size, device, precision, n_sessions=size.n_mixed)
+        ways[f"stitchers {precision}"] = ProductWay(size, device, precision, frozen=True)
     seconds = in_turn(ways, size.repeats)
     plain = seconds["reference"]
-    rows = [_row("reference", "float32", plain, size, known, plain)]
-    for precision in PRECISIONS:
-        one, mixed = seconds[f"one session {precision}"], seconds[f"mixed {precision}"]
+    rows, tuning = [_row("reference", "float32", plain, size, known, plain)], []
+    for precision in precisions(size, device):
+        one, mixed, stitchers = (seconds[f"{what} {precision}"] for what in ("one session", "mixed", "stitchers"))
         rows.append(_row("one session", precision, one, size, known, plain))
         note = f"{mixed / one:.2f} x one session"
         rows.append(_row(f"{size.n_mixed} sessions mixed", precision, mixed, size, known, plain, note))
-    return rows
+        # fine-tuning everything is the step of one session: only what is frozen differs
+        note = f"{stitchers / one:.2f} x one session with everything"
+        tuning.append(Row("fine-tuning", "step, stitchers only", precision, 1e3 * stitchers, "ms", note=note))
+    return rows + tuning
 
 
 def _row(what: str, precision: str, seconds: float, size: Size, known: list[Row], plain: float, note: str = "") -> Row:
@@ -59,19 +66,30 @@ def reference_way(size: Size, device: torch.device) -> Callable[[], object]:
 
 
 class ProductWay:
-    """Each call does the next step as the loop does it, masks included."""
+    """Each call does the next step as the loop does it, masks included; sessions of which a batch has no room wait.
 
-    def __init__(self, size: Size, device: torch.device, precision: str, n_sessions: int) -> None:
+    ``frozen`` trains stitchers only, as ``finetune --method stitchers`` does.
+    """
+
+    def __init__(
+        self, size: Size, device: torch.device, precision: str, n_sessions: int = 1, *, frozen: bool = False
+    ) -> None:
         self.device, self.precision, self.step = device, PRECISIONS[precision], 0
         self.recipe, self.sessions = recipe_of(size), sessions_of(size, n_sessions)
         self.model = model_of(self.recipe, self.sessions).to(device).train()
+        freeze = frozen_backbone(self.model, FinetuneSettings(method="stitchers")) if frozen else None
+        if freeze is not None:
+            freeze(0)
         self.optimiser = make_optimiser(self.model, self.recipe.train)
-        self.batch = {name: torch.arange(size.batch_size // n_sessions) for name in self.sessions}
+        self.at_once = min(n_sessions, size.batch_size)
+        self.trials = torch.arange(size.batch_size // self.at_once)
 
     def __call__(self) -> float:
-        draws = generator(0, "masks", self.step)
+        draws, names = generator(0, "masks", self.step), list(self.sessions)
+        first = self.step * self.at_once
+        batch = {names[(first + i) % len(names)]: self.trials for i in range(self.at_once)}
         with fast_products(), self.model.computing_in(self.precision):
-            groups = masked_groups(self.sessions, self.batch, self.recipe.mask, draws, self.model.token_units)
+            groups = masked_groups(self.sessions, batch, self.recipe.mask, draws, self.model.token_units)
             groups = [group.to(self.device) for group in groups]
             loss = training_step(self.model, self.optimiser, groups, self.recipe, self.step)
         self.step += 1

@@ -25,6 +25,14 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
+class DoneWithout:
+    """A run goes on without something that its settings asked for: the setting, and why not."""
+
+    setting: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class StepDone:
     """One optimiser step: number from 1, of how many, loss (nats per target), learning rate, trials per second."""
 
@@ -57,7 +65,7 @@ class Stopped:
     n_steps: int
 
 
-Event = Progress | LeftOut | StepDone | Validated | Stopped
+Event = Progress | LeftOut | DoneWithout | StepDone | Validated | Stopped
 Listener = Callable[[Event], None]
 
 

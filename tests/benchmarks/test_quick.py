@@ -8,12 +8,14 @@ from benchmarks.timing import in_turn
 
 
 def test_everything_runs_and_is_kept(tmp_path, capsys):
-    out = main(["--quick", "--device", "cpu", "--out", str(tmp_path / "quick.json")])
+    parts = ("training", "curve", "evaluation", "data", "scaling")
+    out = main(["--quick", "--device", "cpu", "--out", str(tmp_path / "quick.json"), "--parts", *parts])
     result = json.loads(out.read_text())
     assert {"commit", "device", "torch", "n_threads", "date"} <= result["machine"].keys()
     rows = result["rows"]
     parts = [row["part"] for row in rows]
-    assert set(parts) == {"ceiling", "training step", "evaluation", "data", "fine-tuning", "import"}
+    measured = {"ceiling", "training step", "loss curve", "evaluation", "data", "fine-tuning", "import", "scaling"}
+    assert set(parts) == measured
     assert all(math.isfinite(row["value"]) for row in rows)
     assert all(row["value"] > 0 for row in rows if row["part"] != "import")
     for row in rows:
@@ -21,6 +23,9 @@ def test_everything_runs_and_is_kept(tmp_path, capsys):
             assert row["times_reference"] > 0
             assert row["of_ceiling"] > 0
             assert row["what"].endswith("reference") == (row["times_reference"] == 1)
+    curves = {row["precision"]: row["value"] for row in rows if row["part"] == "loss curve"}
+    assert curves["float32"] < 1e-4
+    assert 0 < curves["bfloat16"] < 0.01
     shown = capsys.readouterr().out
     assert "training step" in shown
     assert str(out.name) in shown

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 from rich.table import Column
 
-from spikeglot.events import Event, LeftOut, Progress, StepDone, Stopped, Validated
+from spikeglot.events import DoneWithout, Event, LeftOut, Progress, StepDone, Stopped, Validated
 from spikeglot.settings import TASKS
 
 STAGES = {
@@ -70,6 +70,8 @@ class ProgressBars:
             self._validated(event)
         elif isinstance(event, LeftOut):
             self._console.print(f"left out {event.session_id}: {event.reason}", markup=False)
+        elif isinstance(event, DoneWithout):
+            self._console.print(f"without {event.setting}: {event.reason}", markup=False)
         elif isinstance(event, Stopped):
             self._console.print(f"stopping after step {event.step} of {event.n_steps}")
 

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 LANES = 2**16
 """A decision takes 16 random bits; probabilities are rounded to them."""
+RANDOM_WORDS = "spikeglot::random_words"
+torch.library.define(RANDOM_WORDS, "(Tensor like, int n) -> Tensor", tags=torch.Tag.nondeterministic_seeded)
 
 
 class Dropout(nn.Module):
@@ -35,6 +37,24 @@ class Dropout(nn.Module):
 def keep_mask(x: Tensor, p: float) -> Tensor:
     """Return in the shape and type of ``x``: 0 with probability ``p``, otherwise what keeps the expected value."""
     n_dropped = min(max(round(p * LANES), 1), LANES - 1)
-    words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+    n_words = -(-x.numel() // 4)
+    compiling = torch.compiler.is_compiling()
+    words = torch.ops.spikeglot.random_words(x, n_words) if compiling else random_words(x, n_words)
     lanes = words.view(torch.int16)[: x.numel()].view(x.shape)
     return (lanes >= n_dropped - LANES // 2).to(x.dtype).mul_(LANES / (LANES - n_dropped))
+
+
+def random_words(like: Tensor, n: int) -> Tensor:
+    """Return ``n`` numbers of 64 random bits on the device of ``like``.
+
+    To the compiler it is an operation that it knows nothing of, so that compiled code draws the same numbers.
+    """
+    return torch.empty(n, dtype=torch.int64, device=like.device).random_(-(2**63), None)
+
+
+torch.library.impl(RANDOM_WORDS, "CPU", random_words)
+
+
+@torch.library.register_fake(RANDOM_WORDS)
+def _shape_of_words(like: Tensor, n: int) -> Tensor:
+    return torch.empty(n, dtype=torch.int64, device=like.device)

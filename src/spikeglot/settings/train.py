@@ -40,3 +40,5 @@ class TrainSettings(Settings):
     """Where to compute: auto (a GPU where there is one), cpu or cuda."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Numbers inside the architecture: auto is bfloat16 for models at least 256 wide on devices with units for it."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Whether torch.compile translates the transformer for training: auto does for long runs on a GPU."""

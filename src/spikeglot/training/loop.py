@@ -20,6 +20,7 @@ from spikeglot.models.mtm import MtM
 from spikeglot.precision import fast_products, pick_precision
 from spikeglot.randomness import generator, seeded
 from spikeglot.settings import Recipe
+from spikeglot.training.compiling import compiled
 from spikeglot.training.distributed import ALONE, Ranks, check_same_work
 from spikeglot.training.division import own_share, trial_costs
 from spikeglot.training.freezing import Freezing
@@ -61,7 +62,7 @@ def train(
     validation = Validation(train_sessions, val_sessions, recipe, ranks)
     reports = StepReports(listen, recipe.train, device)
     precision = pick_precision(recipe.train.precision, device, recipe.model.width)
-    with fast_products(), model.computing_in(precision):
+    with fast_products(), model.computing_in(precision), compiled(model, recipe, device, listen, ranks):
         if position is None:
             position = Position(0, -math.inf, 0)
             # first of all something to resume from: the first validation may take a while
