@@ -115,13 +115,22 @@ class MtM(nn.Module):
         finally:
             self._precision = before
 
-    def encode(self, channels: Tensor, prefix: Tensor, causal: Tensor) -> Coded:
-        """Return what the architecture makes of channels and prefix, as float32."""
+    def encode(self, channels: Tensor, prefix: Tensor, causal: Tensor, which: Tensor | None = None) -> Coded:
+        """Return what the architecture makes of channels and prefix, as float32.
+
+        With ``which`` (trial, time, patch), ``channels`` (token, stitch_width) are those that differ, as in
+        `spikeglot.models.architecture.Architecture.shared`.
+        """
         if self._precision == torch.float32:
-            return self.architecture(channels, prefix, causal)
+            return self._code(channels, prefix, causal, which)
         with torch.autocast(channels.device.type, self._precision):
-            coded = self.architecture(channels, prefix, causal)
+            coded = self._code(channels, prefix, causal, which)
         return Coded(coded.states.float(), None if coded.penalty is None else coded.penalty.float())
+
+    def _code(self, channels: Tensor, prefix: Tensor, causal: Tensor, which: Tensor | None) -> Coded:
+        if which is None:
+            return self.architecture(channels, prefix, causal)
+        return self.architecture.shared(channels, which, prefix, causal)
 
     def prefix(self, prompt: Tensor, session_token: Tensor) -> Tensor:
         """Return (trial, token, width): the prompt tokens and, if the model has them, the session tokens."""
