@@ -2,8 +2,8 @@
 
 A question hides whole units, the same in every bin. Then smoothed counts do not depend on it, except that those of
 hidden units do not count; the information of the visible units about the factors is the same in every trial; and only
-the hidden units need to be read out. Where hiding a unit changes few tokens (those of the bins in which it spikes, where
-a hidden unit looks silent; those of its patch, where there are several), each different token is read in once.
+the hidden units need to be read out. Where hiding a unit changes few tokens (those of bins in which it spikes, where a
+hidden unit looks silent; those of its patch, where there are several), each different token is read in once.
 `HeldOut` gives what ``model([group])`` gives, to rounding (a test holds it).
 
 What hidden counts would add is never added: taking it off again would be faster by a little, but leave rounding errors

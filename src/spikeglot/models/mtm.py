@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -131,6 +132,19 @@ class MtM(nn.Module):
         if which is None:
             return self.architecture(channels, prefix, causal)
         return self.architecture.shared(channels, which, prefix, causal)
+
+    def only(self, session_id: str) -> MtM:
+        """Return a model that shares its weights with this one and knows one session: small enough to travel.
+
+        Raises
+        ------
+        CheckpointError
+            The model does not know the session.
+        """
+        own = copy.copy(self)
+        own._modules = {**self._modules, "stitchers": nn.ModuleDict({_key(session_id): self.stitcher(session_id)})}
+        own.session_ids = (session_id,)
+        return own
 
     def prefix(self, prompt: Tensor, session_token: Tensor) -> Tensor:
         """Return (trial, token, width): the prompt tokens and, if the model has them, the session tokens."""
