@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "spikeglot"
-SMALL = {"errors", "events", "settings", "randomness", "device", "precision", ""}
+SMALL = {"errors", "events", "settings", "randomness", "device", "precision", "workers", ""}
 """Files that everyone may use; "" is the package itself, for its version."""
 MAY_IMPORT = {
     "": {"data", "api", "studies", "evaluation", "viz", "launch"},
     "errors": set(),
     "device": set(),
     "precision": set(),
+    "workers": set(),
     "events": set(),
     "settings": set(),
     "randomness": set(),

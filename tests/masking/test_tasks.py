@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from spikeglot.errors import SettingsError
 from spikeglot.masking.mask import PROMPTS
-from spikeglot.masking.tasks import PROMPT_OF_TASK, ask, questions
+from spikeglot.masking.tasks import PROMPT_OF_TASK, ask, held_out_groups, questions
 from spikeglot.settings import TASKS, n_forward_bins
 
 REGION = torch.tensor([0, 0, 0, 0, 1, 1, 1, -1, -1, 2])
@@ -88,3 +89,58 @@ def test_a_lone_unit_is_asked_for_across_regions_but_not_within():
     lone = torch.tensor([0, 1, 2])
     assert len(questions("intra-region", lone, N_BINS)) == 0
     assert len(questions("inter-region", lone, N_BINS)) == 3
+
+
+def groups_of(n_groups, region=REGION, seed=0):
+    return held_out_groups(region, n_groups, torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("n_groups", [2, 3, 7, 50])
+def test_groups_are_as_large_as_each_other_also_in_every_region(n_groups):
+    region = torch.randint(-1, 5, (83,), generator=torch.Generator().manual_seed(1))
+    group = groups_of(n_groups, region)
+    for units in (torch.ones(83, dtype=torch.bool), *(region == code for code in range(-1, 5))):
+        sizes = torch.bincount(group[units], minlength=n_groups)
+        assert sizes.max() - sizes.min() <= 1
+        assert sizes.sum() == units.sum()
+
+
+def test_groups_are_drawn():
+    assert torch.equal(groups_of(3), groups_of(3))
+    assert not torch.equal(groups_of(3), groups_of(3, seed=1))
+    with pytest.raises(SettingsError, match="hides all units"):
+        groups_of(1)
+
+
+@pytest.mark.parametrize("n_groups", [2, 3, 4])
+def test_units_of_a_group_are_hidden_and_asked_for_together(n_groups):
+    group = groups_of(n_groups)
+    asked = questions("co-smoothing", REGION, N_BINS, group)
+    assert len(asked) == n_groups
+    assert {tuple(row) for row in asked.target.tolist()} == {tuple((group == g).tolist()) for g in range(n_groups)}
+    assert torch.equal(asked.visible, ~asked.target)
+
+
+def test_in_intra_region_they_are_those_of_the_region():
+    group = groups_of(2)
+    asked = questions("intra-region", REGION, N_BINS, group)
+    assert len(asked) == 2 * 2, "regions 0 and 1; region 2 has one unit"
+    assert asked.target.sum(0).tolist() == [1] * 7 + [0] * 3
+    for visible, target in zip(asked.visible, asked.target, strict=True):
+        (code,) = REGION[target].unique().tolist()
+        (own,) = group[target].unique().tolist()
+        assert torch.equal(target, (code == REGION) & (own == group))
+        assert torch.equal(visible, (code == REGION) & (own != group))
+
+
+@pytest.mark.parametrize("task", ["inter-region", "forward"])
+def test_other_tasks_know_no_groups(task):
+    alone, grouped = (questions(task, REGION, N_BINS, group) for group in (None, groups_of(2)))
+    assert torch.equal(alone.visible, grouped.visible)
+    assert torch.equal(alone.target, grouped.target)
+
+
+def test_everyone_alone_is_a_group_of_one():
+    for task in TASKS:
+        alone, grouped = (questions(task, REGION, N_BINS, group) for group in (None, groups_of(10)))
+        assert {tuple(row) for row in alone.target.tolist()} == {tuple(row) for row in grouped.target.tolist()}

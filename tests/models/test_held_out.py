@@ -32,6 +32,25 @@ def test_it_equals_a_pass_of_the_model_for_every_pair(factories, start, position
     torch.testing.assert_close(fast, slow, atol=1e-5, rtol=1e-5, equal_nan=True)
 
 
+@pytest.mark.parametrize("architecture", ["ndt1", "ndt2", "lfads"])
+@pytest.mark.parametrize(("start", "mask_token"), [("zero", False), ("zero", True), ("rates", False), ("rates", True)])
+@pytest.mark.parametrize("task", ["co-smoothing", "inter-region", "intra-region"])
+def test_it_does_so_for_every_architecture_and_input(factories, architecture, start, mask_token, task):
+    """Twelve units make three patches of ndt2, one of them not full; not in every bin does every unit spike."""
+    session = factories.make_session(rate=0.3)
+    settings = {"architecture": architecture, "start": start, "mask_token": mask_token, "patch_units": 5}
+    model = factories.make_model(factories.small_recipe(model=settings), {"a": session}, loud=True)
+    asked = questions(task, session.region, session.counts.shape[1])
+    index = torch.tensor([3, 17, 4])
+    with torch.no_grad():
+        fast, slow = (
+            predict(model, session, index, asked, True, MEMORY, quiet)
+            for predict in (predict_hidden_units, predict_hidden_bins)
+        )
+    torch.testing.assert_close(fast, slow, atol=1e-5, rtol=1e-5, equal_nan=True)
+    assert fast.nan_to_num().std() > 0.01, "readouts have a say"
+
+
 @pytest.mark.parametrize("memory", [1, 20_000, 10**9])
 def test_the_size_of_batches_changes_nothing(factories, memory):
     session = factories.make_session()
@@ -60,8 +79,8 @@ def test_a_readout_without_a_say_costs_no_pass_of_the_architecture(factories, mo
 
 def passed(model, monkeypatch):
     """Return a list that collects how many pairs go through the architecture."""
-    n_passed, forward = [], model.architecture.forward
-    monkeypatch.setattr(model.architecture, "forward", lambda x, *rest: n_passed.append(len(x)) or forward(x, *rest))
+    n_passed, encode = [], model.encode
+    monkeypatch.setattr(model, "encode", lambda x, to, *rest: n_passed.append(len(to)) or encode(x, to, *rest))
     return n_passed
 
 
@@ -83,6 +102,40 @@ def test_hiding_what_is_silent_anyway_costs_no_pass_of_its_own(factories, monkey
         for visible in asked.visible
     }
     assert sum(n_passed) == len(shown) < len(index) * len(asked)
+
+
+def test_tokens_of_bins_in_which_a_hidden_unit_is_silent_are_read_in_once(factories, monkeypatch):
+    """As many as differ, counted here one by one."""
+    session = factories.make_session(rate=0.2)
+    model = factories.make_model(factories.small_recipe(model={"start": "zero"}), {"a": session}, loud=True)
+    asked = questions("co-smoothing", session.region, session.counts.shape[1])
+    n_read, embed = [], model.architecture.embed.forward
+    monkeypatch.setattr(model.architecture.embed, "forward", lambda x: n_read.append(len(x)) or embed(x))
+    with torch.no_grad():
+        predict_hidden_units(model, session, torch.tensor([3]), asked, True, MEMORY, quiet)
+    shown = {
+        (time, tuple((counts * visible).tolist()))
+        for time, counts in enumerate(session.counts[3])
+        for visible in asked.visible
+    }
+    assert n_read == [len(shown)]
+    assert len(shown) < session.counts.shape[1] * len(asked) / 2
+
+
+def test_what_is_hidden_has_no_say_where_tokens_are_shared(factories):
+    """More spikes of a unit leave predictions of that unit as they are, to rounding, and change the others."""
+    session = factories.make_session(rate=0.3)
+    model = factories.make_model(factories.small_recipe(model={"start": "zero"}), {"a": session}, loud=True)
+    asked = questions("co-smoothing", session.region, session.counts.shape[1])
+    counts = session.counts.clone()
+    counts[:, ::2, 3] += 5
+    other = type(session)("a", counts, session.start_s, session.region)
+    index = torch.arange(6)
+    with torch.no_grad():
+        before, after = (predict_hidden_units(model, s, index, asked, True, MEMORY, quiet) for s in (session, other))
+    moved = (before - after).abs().amax((0, 1))
+    assert moved[3] < 1e-6
+    assert moved[torch.arange(12) != 3].min() > 1e-3
 
 
 @pytest.mark.parametrize("model_settings", [{"start": "rates"}, {"start": "zero", "mask_token": True}])

@@ -14,8 +14,7 @@ import spikeglot as sg
 from spikeglot.errors import CheckpointError, DataError, SettingsError
 from spikeglot.events import LeftOut, Progress
 from spikeglot.studies.engine import fan_out as fan_out_file
-from spikeglot.studies.engine.conduct import check_workers
-from spikeglot.studies.engine.fan_out import fan_out, pin_gpu, ray_backend, visible_gpus
+from spikeglot.studies.engine.fan_out import fan_out
 from spikeglot.studies.engine.folder import is_done, read_rows
 from spikeglot.studies.engine.run import DECODED, Run, change
 from spikeglot.studies.engine.study import known_studies, load_study
@@ -218,35 +217,6 @@ def test_behaviour_is_decoded_beside_counts_and_chance_and_what_cannot_be_has_a_
     (whisking,) = rows.query("task == 'decode whisking'").to_dict(orient="records")
     assert whisking["metric"] == "n_left_out"
     assert "whisking" in whisking["reason"]
-
-
-def test_workers_are_a_number_or_ray(monkeypatch):
-    assert check_workers("3") == 3
-    assert check_workers("ray") == "ray"
-    assert check_workers(None) >= 1
-    for wrong in ("0", -1, "many"):
-        with pytest.raises(SettingsError, match="number of processes"):
-            check_workers(wrong)
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(SettingsError, match="pip install ray"):
-        ray_backend()
-
-
-def test_workers_share_the_gpus(monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
-    assert visible_gpus() == ("2", "5")
-    for worker, gpu in ((1, "5"), (2, "2"), (3, "5")):
-        name = f"LokyProcess-{worker}"
-        monkeypatch.setattr(fan_out_file.multiprocessing, "current_process", lambda name=name: Named(name))
-        pin_gpu.cache_clear()
-        pin_gpu(("2", "5"))
-        assert os.environ["CUDA_VISIBLE_DEVICES"] == gpu
-    pin_gpu.cache_clear()
-
-
-class Named:
-    def __init__(self, name):
-        self.name = name
 
 
 def test_every_study_says_what_it_is_and_is_found_by_its_name():

@@ -169,6 +169,10 @@ class Evaluate(Common):
     """Bound on the memory of an evaluation batch."""
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     """Numbers inside the model: bfloat16 is faster on some devices, and less exact; auto takes it where it pays."""
+    groups: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: every unit alone)")] = None
+    """Hide units in so many groups, not one by one: faster for very many units, and only approximate."""
+    workers: Annotated[str | None, arg(metavar="N", help_behavior_hint="(default: this one, all cores)")] = None
+    """Processes of one thread each, or ray: the same scores, whatever their number."""
     window: WindowFlags = field(default_factory=WindowFlags)
 
 

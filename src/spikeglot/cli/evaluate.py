@@ -37,6 +37,8 @@ def run(arguments: Evaluate, output: Output) -> None:
             baselines=arguments.baselines,
             memory_mb=arguments.memory_mb,
             precision=arguments.precision,
+            groups=arguments.groups,
+            workers=arguments.workers,
             listen=bars,
         )
     write_scores(scores, arguments.out)

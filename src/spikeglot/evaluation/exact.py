@@ -36,6 +36,7 @@ def predict_tasks(
     prompt: str = "",
     memory_mb: int = 256,
     precision: str = "float32",
+    group: Tensor | None = None,
     listen: Listener = silent,
 ) -> dict[str, np.ndarray]:
     """Predict what each task hides, on the given trials.
@@ -44,10 +45,11 @@ def predict_tasks(
     the task asks for nothing. The model sees the visible counts of each question only. It is told the prompt of the
     task, or ``prompt`` (of `spikeglot.masking.mask.PROMPTS`), or nothing where it is not ``prompted``. ``memory_mb``
     bounds the size of a batch. In ``precision`` "bfloat16" the architecture computes faster and less exactly; "auto"
-    takes it for wide models on devices with units for it.
+    takes it for wide models on devices with units for it. With ``group`` (unit,), of
+    `spikeglot.masking.tasks.held_out_groups`, units are not hidden one by one: that is an approximation.
     """
     n_bins = session.counts.shape[1]
-    asked = {task: replace(questions(task, session.region, n_bins), prompt=prompt) for task in tasks}
+    asked = {task: replace(questions(task, session.region, n_bins, group), prompt=prompt) for task in tasks}
     total = sum(len(q) for q in asked.values()) * len(trials)
     done, predictions = 0, {}
     for task, its_questions in asked.items():

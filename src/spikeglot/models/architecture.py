@@ -49,6 +49,15 @@ class Architecture(nn.Module):
         """
         raise NotImplementedError
 
+    def shared(self, channels: Tensor, which: Tensor, prefix: Tensor, causal: Tensor) -> Coded:
+        """Return ``forward(channels[which], prefix, causal)`` of a model that is not trained (without dropout).
+
+        ``channels`` (token, stitch_width) are all different tokens of all trials, each of one bin and patch, and
+        ``which`` (trial, time, patch) says where each stands. An architecture that treats tokens one by one at first
+        may do so once for all trials that share them.
+        """
+        return self(channels[which], prefix, causal)
+
     def options(self, kind: type[O]) -> O:
         """Return ``model.options`` checked against an architecture's own settings.
 

@@ -2,7 +2,9 @@
 
 A question hides whole units, the same in every bin. Then smoothed counts do not depend on it, except that those of
 hidden units do not count; the information of the visible units about the factors is the same in every trial; and only
-the hidden units need to be read out. `HeldOut` gives what ``model([group])`` gives, to rounding (a test holds it).
+the hidden units need to be read out. Where hiding a unit changes few tokens (those of bins in which it spikes, where a
+hidden unit looks silent; those of its patch, where there are several), each different token is read in once.
+`HeldOut` gives what ``model([group])`` gives, to rounding (a test holds it).
 
 What hidden counts would add is never added: taking it off again would be faster by a little, but leave rounding errors
 that depend on what is hidden.
@@ -16,6 +18,7 @@ import torch
 from torch import Tensor
 
 from spikeglot.models.factors import MAX_LOG_RATE, unsure
+from spikeglot.models.different_tokens import different_tokens
 from spikeglot.models.mtm import MtM
 
 
@@ -31,6 +34,11 @@ class HeldOut:
         self.scaled = self.stitcher.scaled(counts).flatten(0, 1)
         self.has_say = bool((self.stitcher.readout.weight != 0).any() or (self.stitcher.readout.bias != 0).any())
         factors = self.stitcher.factors
+        silent_is_hidden = self.stitcher.silence_is_hidden
+        self.shares_tokens = factors is None and (silent_is_hidden or self.stitcher.n_patches > 1)
+        if self.shares_tokens:
+            says = counts > 0 if silent_is_hidden else torch.ones_like(counts, dtype=torch.bool)
+            self.says = says.flatten(0, 1).cpu()
         if factors is not None:
             both_ways = torch.zeros(self.n_trials, dtype=torch.bool, device=counts.device)
             features = factors.features(counts, torch.ones_like(counts), both_ways)
@@ -80,15 +88,34 @@ class HeldOut:
 
     def _states(self, seen: Tensor, latent: Tensor | None, prompt: Tensor) -> Tensor:
         """Return the states of the architecture (question, trial, time, patch, width)."""
-        channels = self._channels(seen)
-        if latent is not None:
-            channels = channels + self.stitcher.read_factors(latent)[:, :, None]
         n = len(seen) * self.n_trials
         prompts = prompt.repeat_interleave(self.n_trials)
         prefix = self.model.prefix(prompts, self.stitcher.token.expand(n, -1))
         causal = torch.zeros(n, dtype=torch.bool, device=seen.device)
-        states = self.model.encode(channels.reshape(n, self.n_bins, *channels.shape[2:]), prefix, causal).states
-        return states.unflatten(0, (len(seen), self.n_trials))
+        which = None
+        if self.shares_tokens:
+            channels, which = self._different_channels(seen)
+            which = which.reshape(n, self.n_bins, -1)
+        else:
+            channels = self._channels(seen)
+            if latent is not None:
+                channels = channels + self.stitcher.read_factors(latent)[:, :, None]
+            channels = channels.reshape(n, self.n_bins, *channels.shape[2:])
+        return self.model.encode(channels, prefix, causal, which).states.unflatten(0, (len(seen), self.n_trials))
+
+    def _different_channels(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the channels (token, channel) that differ, and ``which`` (question, trial x time, patch) has each."""
+        size = self.stitcher.patch_units
+        token, which = different_tokens(seen.bool().cpu(), self.says, size)
+        question, sample, patch = token.to(seen.device).unbind(1)
+        channels = seen.new_empty((len(token), self.stitcher.read_in.out_features))
+        for p in range(self.stitcher.n_patches):
+            its, units = patch == p, slice(p * size, (p + 1) * size)
+            shown = seen[question[its], units]
+            channels[its] = (self.scaled[sample[its], units] * shown) @ self.stitcher.read_in.weight[:, units].T
+            if self.stitcher.read_mask is not None:
+                channels[its] += (1 - shown) @ self.stitcher.read_mask.weight[:, units].T
+        return channels + self.stitcher.read_in.bias, which.to(seen.device)
 
     def _channels(self, seen: Tensor) -> Tensor:
         """Return the stitched counts of the units seen (question, trial x time, patch, channel)."""

@@ -28,7 +28,11 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, bias: Tensor | None, rotation: tuple[Tensor, Tensor] | None) -> Tensor:
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return self.mix(self.qkv(x), bias, rotation)
+
+    def mix(self, qkv: Tensor, bias: Tensor | None, rotation: tuple[Tensor, Tensor] | None) -> Tensor:
+        """Return what ``forward`` does, from the projection (trial, token, 3 width)."""
+        q, k, v = qkv.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         if rotation is not None:
             q, k = rotate(q, *rotation).to(v.dtype), rotate(k, *rotation).to(v.dtype)
         mixed = attend(q, k, v, bias)
@@ -55,7 +59,15 @@ class Layer(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, bias: Tensor | None, rotation: tuple[Tensor, Tensor] | None) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), bias, rotation))
+        return self.finish(x, self.attention(self.attention_norm(x), bias, rotation))
+
+    def project(self, x: Tensor) -> Tensor:
+        """Return what attention mixes, (..., 3 width) of tokens (..., width): each by itself."""
+        return self.attention.qkv(self.attention_norm(x))
+
+    def finish(self, x: Tensor, mixed: Tensor) -> Tensor:
+        """Return the tokens x after the layer, given what attention adds to them."""
+        x = x + self.dropout(mixed)
         return x + self.dropout(self.mlp(self.mlp_norm(x)))
 
 
@@ -90,9 +102,9 @@ def allowed_pairs(causal: Tensor, n_prefix: int, n_bins: int, n_patches: int = 1
     return (earlier | ~causal[:, None, None])[:, None]
 
 
-def attention_bias(allowed: Tensor, dtype: torch.dtype) -> Tensor:
+def attention_bias(allowed: Tensor) -> Tensor:
     """Return 0 where attention is allowed and -inf where it is not."""
-    return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill_(~allowed, -math.inf)
+    return torch.zeros(allowed.shape, device=allowed.device).masked_fill_(~allowed, -math.inf)
 
 
 def rotary_angles(

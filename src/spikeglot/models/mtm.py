@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -115,13 +116,35 @@ class MtM(nn.Module):
         finally:
             self._precision = before
 
-    def encode(self, channels: Tensor, prefix: Tensor, causal: Tensor) -> Coded:
-        """Return what the architecture makes of channels and prefix, as float32."""
+    def encode(self, channels: Tensor, prefix: Tensor, causal: Tensor, which: Tensor | None = None) -> Coded:
+        """Return what the architecture makes of channels and prefix, as float32.
+
+        With ``which`` (trial, time, patch), ``channels`` (token, stitch_width) are those that differ, as in
+        `spikeglot.models.architecture.Architecture.shared`.
+        """
         if self._precision == torch.float32:
-            return self.architecture(channels, prefix, causal)
+            return self._code(channels, prefix, causal, which)
         with torch.autocast(channels.device.type, self._precision):
-            coded = self.architecture(channels, prefix, causal)
+            coded = self._code(channels, prefix, causal, which)
         return Coded(coded.states.float(), None if coded.penalty is None else coded.penalty.float())
+
+    def _code(self, channels: Tensor, prefix: Tensor, causal: Tensor, which: Tensor | None) -> Coded:
+        if which is None:
+            return self.architecture(channels, prefix, causal)
+        return self.architecture.shared(channels, which, prefix, causal)
+
+    def only(self, session_id: str) -> MtM:
+        """Return a model that shares its weights with this one and knows one session: small enough to travel.
+
+        Raises
+        ------
+        CheckpointError
+            The model does not know the session.
+        """
+        own = copy.copy(self)
+        own._modules = {**self._modules, "stitchers": nn.ModuleDict({_key(session_id): self.stitcher(session_id)})}
+        own.session_ids = (session_id,)
+        return own
 
     def prefix(self, prompt: Tensor, session_token: Tensor) -> Tensor:
         """Return (trial, token, width): the prompt tokens and, if the model has them, the session tokens."""

@@ -43,13 +43,7 @@ class Transformer(Architecture):
         scale_like_tfixup(self.layers)
 
     def forward(self, channels: Tensor, prefix: Tensor, causal: Tensor) -> Coded:
-        n_prefix, n_patches = prefix.shape[1], channels.shape[2]
-        allowed = allowed_pairs(causal, n_prefix, self.n_bins, n_patches)
-        bias = None if allowed is None else attention_bias(allowed, channels.dtype)
-        rotation = None
-        if self.positions is None:
-            head_width = self.settings.width // self.settings.heads
-            rotation = rotary_angles(n_prefix, self.n_bins, n_patches, head_width, channels.device)
+        bias, rotation = self._pattern(prefix.shape[1], channels.shape[2], causal)
         states = self.states if self.compiled is None else self.compiled
         return Coded(states(channels, prefix, bias, rotation))
 
@@ -60,15 +54,49 @@ class Transformer(Architecture):
 
         ``bias`` and ``rotation`` are those of `spikeglot.models.layers.Attention`.
         """
-        n_prefix, n_patches = prefix.shape[1], channels.shape[2]
-        bins = self.embedded(channels).flatten(1, 2)
-        tokens = self.embed_dropout(torch.cat([prefix, bins], dim=1))
+        bins = self.placed(self.embed(channels))
+        tokens = self.embed_dropout(torch.cat([prefix, bins.flatten(1, 2)], dim=1))
         bias = None if bias is None else bias.to(bins.dtype)
         for layer in self.layers:
             tokens = layer(tokens, bias, rotation)
-        return self.norm(tokens[:, n_prefix:].unflatten(1, (self.n_bins, n_patches)))
+        return self._of_bins(tokens, bins)
 
-    def embedded(self, channels: Tensor) -> Tensor:
-        """Return the tokens (trial, time, patch, width) of channels (trial, time, patch, stitch_width)."""
-        bins = self.embed(channels)
-        return bins if self.positions is None else bins + self.positions.weight[:, None]
+    def shared(self, channels: Tensor, which: Tensor, prefix: Tensor, causal: Tensor) -> Coded:
+        """See `Architecture.shared`: all before the first attention is done once for tokens that are the same."""
+        bins = self.placed(self.embed(channels)[which])
+        own, n_prefix = prefix.flatten(0, 1), prefix.shape[1]
+        one_of = torch.empty(len(channels), dtype=torch.int64, device=which.device)
+        one_of[which.flatten()] = torch.arange(which.numel(), device=which.device)
+        projected = self.layers[0].project(torch.cat([own, bins.flatten(0, 2)[one_of]]))  # type: ignore[operator]
+        place = torch.arange(len(own), device=which.device).unflatten(0, (-1, n_prefix))
+        qkv = projected[torch.cat([place, len(own) + which.flatten(1)], dim=1)]
+        tokens = torch.cat([prefix, bins.flatten(1, 2)], dim=1)
+        bias, rotation = self._pattern(n_prefix, which.shape[2], causal)
+        bias = None if bias is None else bias.to(bins.dtype)
+        for number, layer in enumerate(self.layers):
+            assert isinstance(layer, Layer)
+            if number == 0:
+                tokens = layer.finish(tokens, layer.attention.mix(qkv, bias, rotation))
+            else:
+                tokens = layer(tokens, bias, rotation)
+        return Coded(self._of_bins(tokens, bins))
+
+    def placed(self, tokens: Tensor) -> Tensor:
+        """Return tokens (trial, time, patch, width) that know where they stand, as far as that is added to them."""
+        return tokens if self.positions is None else tokens + self.positions.weight[:, None]
+
+    def _pattern(
+        self, n_prefix: int, n_patches: int, causal: Tensor
+    ) -> tuple[Tensor | None, tuple[Tensor, Tensor] | None]:
+        """Return which token attends to which, and the rotary positions, each None where the model has none."""
+        allowed = allowed_pairs(causal, n_prefix, self.n_bins, n_patches)
+        bias = None if allowed is None else attention_bias(allowed)
+        if self.positions is not None:
+            return bias, None
+        head_width = self.settings.width // self.settings.heads
+        return bias, rotary_angles(n_prefix, self.n_bins, n_patches, head_width, causal.device)
+
+    def _of_bins(self, tokens: Tensor, bins: Tensor) -> Tensor:
+        """Return the states of the tokens after the prefix, in the shape of ``bins``."""
+        n_bins, n_patches = bins.shape[1:3]
+        return self.norm(tokens[:, -n_bins * n_patches :].unflatten(1, (n_bins, n_patches)))

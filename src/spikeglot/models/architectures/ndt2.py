@@ -10,7 +10,6 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from spikeglot.errors import SettingsError
-from spikeglot.models.architecture import Coded
 from spikeglot.models.transformer import Transformer
 from spikeglot.settings import ModelSettings, Settings
 
@@ -31,17 +30,14 @@ class NDT2(Transformer):
         self.places = nn.Embedding(self.options(Options).max_patches, settings.width)
         nn.init.normal_(self.places.weight, std=0.02)
 
-    def forward(self, channels: Tensor, prefix: Tensor, causal: Tensor) -> Coded:
-        n_patches, most = channels.shape[2], len(self.places.weight)
+    def placed(self, tokens: Tensor) -> Tensor:
+        n_patches, most = tokens.shape[2], len(self.places.weight)
         if n_patches > most:
             raise SettingsError(
                 f"A session has {n_patches} patches of {self.patch_units} units, and model.options.max_patches is "
                 f"{most}. Raise it, or model.patch_units."
             )
-        return super().forward(channels, prefix, causal)
-
-    def embedded(self, channels: Tensor) -> Tensor:
-        return super().embedded(channels) + self.places.weight[: channels.shape[2]]
+        return super().placed(tokens) + self.places.weight[:n_patches]
 
 
 ARCHITECTURE = NDT2

@@ -16,12 +16,12 @@ from spikeglot.evaluation.scores import write_table
 from spikeglot.events import LeftOut, Listener, Progress, silent
 from spikeglot.settings import Recipe, load_recipe, make_settings
 from spikeglot.studies.engine.budgets import with_budget
-from spikeglot.studies.engine.fan_out import RAY, fan_out
+from spikeglot.studies.engine.fan_out import fan_out
 from spikeglot.studies.engine.folder import claim, is_done, read_about, read_rows
-from spikeglot.studies.engine.machine import n_usable_cores
 from spikeglot.studies.engine.page import write_page
 from spikeglot.studies.engine.run import Plan, Run
 from spikeglot.studies.engine.study import Asked, load_study
+from spikeglot.workers import check_workers
 
 BASELINES = ("mean-rate", "psth", "ridge", "reduced-rank")
 
@@ -128,20 +128,3 @@ def do_all(
                 failed.append(Dropped("run", outcome.key, outcome.problem))
                 listen(LeftOut(outcome.key, outcome.problem))
     return tuple(failed)
-
-
-def check_workers(workers: int | str | None) -> int | str:
-    """Return the number of processes, or "ray".
-
-    Raises
-    ------
-    SettingsError
-        Neither of them.
-    """
-    if workers is None:
-        return n_usable_cores()
-    if workers == RAY:
-        return RAY
-    if not str(workers).isdigit() or int(workers) < 1:
-        raise SettingsError(f"Workers are a number of processes, or '{RAY}', not {workers!r}.")
-    return int(workers)

@@ -5,12 +5,9 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
-import torch
-from threadpoolctl import threadpool_limits
 
 from spikeglot.api.common import load_run
 from spikeglot.api.decode import decode
@@ -24,6 +21,7 @@ from spikeglot.events import Listener, silent
 from spikeglot.studies.engine.folder import COLUMNS, write_run
 from spikeglot.studies.engine.machine import describe_machine, describe_version
 from spikeglot.studies.engine.run import Run
+from spikeglot.workers import one_thread
 
 MTM = "mtm"
 MODEL = "model"
@@ -50,18 +48,6 @@ def do_run(run: Run, sessions: Sequence[Session], out: Path, listen: Listener = 
     }
     table = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=list(COLUMNS))
     write_run(run, out, table, about)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let numpy and torch use one thread: runs share the cores, and their number must not change the numbers."""
-    before = torch.get_num_threads()
-    with threadpool_limits(1):
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
 
 
 def train_model(run: Run, sessions: Sequence[Session], out: Path, listen: Listener) -> Checkpoint:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from spikeglot.workers import n_usable_cores
 
 PACKAGE = Path(__file__).resolve().parents[2]
 
@@ -34,11 +35,6 @@ def describe_machine() -> str:
     import torch
 
     return f"{text}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else text
-
-
-def n_usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:
