@@ -97,10 +97,13 @@ def test_groups_have_a_name_of_their_own_and_near_scores(run, sessions, one_work
     assert set(scores["model"]) == {"mtm-4-groups", "mean-rate", "psth"}
     assert max(event.total for event in events if event.stage == "evaluate") == 20 * (4 + 1)
     exact = one_worker[0]
-    query = "metric == 'bits_per_spike' and aggregation == 'pooled' and session_id == '' and task == @task"
+    query = "metric == 'bits_per_spike' and aggregation == 'pooled' and session_id == ''"
     for task, is_exact in (("forward", True), ("co-smoothing", False)):
-        near = scores.query(query).query("model == 'mtm-4-groups'")["value"].to_numpy()
-        same = exact.query(query).query("model == 'mtm'")["value"].to_numpy()
+        near, same = (
+            table.query(query).loc[lambda rows, task=task, name=name: (rows["task"] == task) & (rows["model"] == name)]
+            for table, name in ((scores, "mtm-4-groups"), (exact, "mtm"))
+        )
+        near, same = near["value"].to_numpy(), same["value"].to_numpy()
         assert np.allclose(near, same, atol=1e-9) == is_exact
         assert (near < same + 1e-9).all(), "who is predicted from fewer is predicted worse"
         assert (near > 0).all()
