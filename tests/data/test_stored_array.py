@@ -82,7 +82,7 @@ def test_it_is_small_and_keeps_no_file_open(stored):
 def test_another_file_in_its_place_is_refused(stored):
     path = Path(stored.path)
     os.utime(path, (1, 1))
-    with pytest.raises(DataError, match="has changed since it was opened. Load the sessions again"):
+    with pytest.raises(DataError, match="has changed since it was opened"):
         stored.array()
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(DataError, match="has changed"):
