@@ -30,7 +30,7 @@ PARTS = {
     "training": training_rows,
     "curve": lambda size, device, rows: curve_rows(size, device),
     "evaluation": evaluation_rows,
-    "data": lambda size, device, rows: data_rows(size),
+    "data": lambda size, device, rows: data_rows(size, rows),
     "scaling": scaling_rows,
     "compiler": compiler_rows,
 }

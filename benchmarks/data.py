@@ -11,6 +11,7 @@ from statistics import median
 
 import numpy as np
 
+from benchmarks.many_sessions import many_sessions_rows
 from benchmarks.rows import Row
 from benchmarks.sizes import BIN_SIZE_S, Size, model_of, recipe_of, session_of, sessions_of
 from benchmarks.timing import in_turn
@@ -27,9 +28,10 @@ from spikeglot.training.start import start_sessions
 SIMULATED_UNITS_PER_REGION = 40
 
 
-def data_rows(size: Size) -> list[Row]:
-    """Return what each part takes; it is numpy's time, not the device's."""
-    return [binning(size), loading(size), drawing(size), closed_form(size), *importing(size)]
+def data_rows(size: Size, known: list[Row]) -> list[Row]:
+    """Return what each part takes, next to the training steps that are known; it is numpy's time, not the device's."""
+    parts = [binning(size), *loading(size), drawing(size), *many_sessions_rows(size, known)]
+    return [*parts, closed_form(size), *importing(size)]
 
 
 def binning(size: Size) -> Row:
@@ -44,8 +46,8 @@ def binning(size: Size) -> Row:
     return Row("data", "binning", "", size.n_spikes / seconds / 1e6, "million spikes/s")
 
 
-def loading(size: Size) -> Row:
-    """A prepared session from disk, checks included."""
+def loading(size: Size) -> list[Row]:
+    """A prepared session from disk: opened, which leaves its spikes where they are, and with all of them read."""
     n_trials = size.n_windows // 2
     settings = SimulationSettings(
         n_subjects=1, n_trials=n_trials, min_units=SIMULATED_UNITS_PER_REGION, max_units=SIMULATED_UNITS_PER_REGION
@@ -53,9 +55,16 @@ def loading(size: Size) -> Row:
     (session,) = simulate_sessions(settings)
     with tempfile.TemporaryDirectory() as folder:
         path = write_session(session, Path(folder) / "session.h5")
-        seconds = in_turn({"": lambda: read_brainset(path)}, size.repeats)[""]
-    n_spikes = len(session.spike_times_s)
-    return Row("data", "reading a prepared session", "", n_spikes / seconds / 1e6, "million spikes/s")
+
+        def read() -> tuple[np.ndarray, np.ndarray]:
+            opened = read_brainset(path)
+            return opened.spike_times_s.copy(), opened.spike_unit.copy()
+
+        seconds = in_turn({"open": lambda: read_brainset(path), "read": read}, size.repeats)
+    return [
+        Row("data", "opening a prepared session", "", 1e3 * seconds["open"], "ms"),
+        Row("data", "reading a prepared session", "", session.n_spikes / seconds["read"] / 1e6, "million spikes/s"),
+    ]
 
 
 def drawing(size: Size) -> Row:

@@ -41,11 +41,12 @@ class Size:
     n_spikes: int = 5_000_000
     n_windows: int = 600
     repeats: int = 5
+    n_sessions: tuple[int, ...] = (50, 200, 400)
 
 
 PAPER = Size()
 """One session of the published model (Zhang et al. 2024, arXiv 2407.14668, appendix): 676 units, 2 s in 20 ms bins."""
-QUICK = Size(24, 10, 20, 4, 16, 2, 2, 32, 24, 2, 6, 2, 5_000, 10, 2)
+QUICK = Size(24, 10, 20, 4, 16, 2, 2, 32, 24, 2, 6, 2, 5_000, 10, 2, (2,))
 """A few seconds of work that show that everything runs; the numbers mean nothing."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -123,10 +124,11 @@ def as_tensor(values: np.ndarray) -> Tensor:
 
 def to_tensors(counts: Counts) -> SessionTensors:
     """Turn the counts of one session into tensors (stored and writable uint8 counts are shared, not copied)."""
-    given: Any = counts.as_given
+    given = counts.as_given
+    values: Any = given if isinstance(given, StoredArray) else as_tensor(given)
     return SessionTensors(
         session_id=counts.session_id,
-        counts=given if isinstance(given, StoredArray) else as_tensor(given),
+        counts=values,
         start_s=torch.from_numpy(counts.trials["window_start_s"].to_numpy(np.float64, copy=True)),
         region=region_codes(counts.regions),
     )
@@ -136,13 +138,17 @@ class Epoch(Sequence[dict[str, Tensor]]):
     """The batches of an epoch, each made when it is asked for: ``{session_id: trials}``."""
 
     def __init__(self, names: Sequence[str], owner: Tensor, trial: Tensor, batch_size: int) -> None:
-        self.names, self.owner, self.trial = names, owner.split(batch_size), trial.split(batch_size)
+        self.names = names
+        self.owner, self.trial, self.batch_size = owner, trial, batch_size
 
     def __len__(self) -> int:
-        return len(self.owner)
+        return math.ceil(len(self.owner) / self.batch_size)
 
-    def __getitem__(self, number: Any) -> Any:
-        owner, trial = self.owner[number], self.trial[number]
+    def __getitem__(self, number: int) -> dict[str, Tensor]:  # type: ignore[override]
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        some = slice(number * self.batch_size, (number + 1) * self.batch_size)
+        owner, trial = self.owner[some], self.trial[some]
         return {self.names[i]: trial[owner == i] for i in owner.unique().tolist()}
 
 

@@ -1,4 +1,4 @@
-"""Prepared sessions are used where they lie: the same numbers as in memory, and no more is read than used."""
+"""Prepared sessions are used where they lie: the numbers are those of memory, to the bit; only what is used is read."""
 
 from dataclasses import replace
 from pathlib import Path

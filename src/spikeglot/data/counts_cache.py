@@ -85,7 +85,7 @@ def _read(path: Path, session: Session, window: WindowSettings) -> Counts | None
     try:
         with h5py.File(path, "r") as opened:
             file: Any = opened
-            counts: Any = array_in(file, "counts", may_change=True)
+            counts = array_in(file, "counts", may_change=True)
             about = json.loads(read_array(file, "about").item())
     except (OSError, KeyError, ValueError):
         return None

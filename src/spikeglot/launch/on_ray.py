@@ -79,6 +79,7 @@ def ray_map(work: Callable[[T], R], items: Sequence[T], lost: Callable[[T, str],
     """
     try:
         import ray
+        from ray.exceptions import RayError, RayTaskError
     except ImportError as error:
         raise SettingsError(f"Ray is not here ({error}): pip install 'spikeglot[ray]'.") from error
     if not ray.is_initialized():
@@ -95,9 +96,9 @@ def ray_map(work: Callable[[T], R], items: Sequence[T], lost: Callable[[T, str],
             item = waiting.pop(done)
             try:
                 yield ray.get(done)
-            except ray.exceptions.RayTaskError:
+            except RayTaskError:
                 raise
-            except ray.exceptions.RayError as error:
+            except RayError as error:
                 yield lost(item, f"its worker of Ray was lost: {error}")
     finally:
         for one in waiting:

@@ -52,8 +52,8 @@ def read_array(group: Any, key: str) -> np.ndarray:
     return values
 
 
-def array_in(file: Any, key: str, *, may_change: bool = False) -> np.ndarray | StoredArray:
-    """Return a dataset of an open HDF5 file: where it lies, or what is in it where it cannot be mapped.
+def array_in(file: Any, key: str, *, may_change: bool = False) -> Any:
+    """Return a dataset of an open HDF5 file: where it lies (`StoredArray`), or its array where it cannot be mapped.
 
     Empty, chunked and compressed datasets, and those that are no numbers, cannot. A file that ``may_change`` is one
     that only ever gives way to another with the same content.
