@@ -1,8 +1,9 @@
 """Put kept results into the documentation: ``python -m benchmarks.page`` writes the tables of docs/explain/speed.md.
 
 A table stands between the comments ``<!-- table of NAME ...: PART, ... -->`` and ``<!-- end of table -->``. Names are
-files of benchmarks/results without their ending, each a group of columns; one alone is shown with its notes. Without
-parts it is a table of all. A test holds that the page is what this writes: no number in a table is typed by hand.
+files of benchmarks/results without their ending, each a group of columns; one alone is shown with its notes. Parts are
+shown in the order in which they are named, all if none is. A test holds that the page is what this writes: no number
+in a table is typed by hand.
 """
 
 from __future__ import annotations
@@ -37,17 +38,19 @@ def table(of: str, results: Path = RESULTS) -> str:
     machines = [title(one["machine"]) for one in loaded]
     all_rows = [rows_of(one, chosen) for one in loaded]
     ratios = [name for name in RATIOS if any(row[name] is not None for rows in all_rows for row in rows.values())]
-    with_notes = len(loaded) == 1
+    with_notes = len(loaded) == 1 and any(row["note"] for row in all_rows[0].values())
+    keys = list(dict.fromkeys(key for rows in all_rows for key in rows))
+    keys.sort(key=lambda key: chosen.index(key[0]) if chosen else 0)
     heads = ["what", "precision"]
     for machine in machines:
         heads += [machine, *(RATIOS[name] for name in ratios)]
     lines = [heads + ["note"] * with_notes, ["---"] * (len(heads) + with_notes)]
-    for key in dict.fromkeys(key for rows in all_rows for key in rows):
+    for key in keys:
         part, what, precision = key
         line = [what if part in SPEAKING else f"{part}, {what}", precision]
         for rows in all_rows:
             line += cells(rows.get(key), ratios)
-        lines.append(line + [all_rows[0][key]["note"]] * with_notes)
+        lines.append([*line, all_rows[0][key]["note"]] if with_notes else line)
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

@@ -22,11 +22,12 @@ def test_the_page_is_what_the_results_say():
 def test_results_stand_side_by_side_and_gaps_are_seen(tmp_path):
     step = ("training step", "one session", "float32", 1234.5, "ms", 0.876, 1.234, "")
     write(tmp_path, "a", step, ("ceiling", "memory", "float32", 14.22, "GB/s", None, None, "read"))
-    write(tmp_path, "b", step)
+    write(tmp_path, "b", step, ("data", "binning", "", 106.4, "million spikes/s", None, None, ""))
     both = table("a b", tmp_path).splitlines()
     assert both[0].count("of the ceiling") == 2
     assert both[2] == "| training step, one session | float32 | 1,234 ms | 88% | 1.23 | 1,234 ms | 88% | 1.23 |"
     assert both[3] == "| memory | float32 | 14.2 GB/s |  |  | - |  |  |"
+    assert both[4] == "| binning |  | - |  |  | 106 million spikes/s |  |  |"
     alone = table("a", tmp_path).splitlines()
     assert alone[3] == "| memory | float32 | 14.2 GB/s |  |  | read |"
     assert table("a: ceiling", tmp_path).splitlines()[2] == "| memory | float32 | 14.2 GB/s | read |"
