@@ -22,19 +22,21 @@ from benchmarks.evaluation import evaluation_rows
 from benchmarks.machine import ROOT, describe, name_of
 from benchmarks.rows import Row
 from benchmarks.scaling import scaling_rows
+from benchmarks.shares import share_rows
 from benchmarks.sizes import PAPER, QUICK
 from benchmarks.training import training_rows
 from spikeglot.device import pick_device
 
 PARTS = {
     "training": training_rows,
+    "shares": lambda size, device, rows: share_rows(size, device),
     "curve": lambda size, device, rows: curve_rows(size, device),
     "evaluation": evaluation_rows,
     "data": lambda size, device, rows: data_rows(size, rows),
     "scaling": scaling_rows,
     "compiler": compiler_rows,
 }
-USUAL = ("training", "curve", "evaluation", "data")
+USUAL = ("training", "shares", "curve", "evaluation", "data")
 
 
 def main(words: list[str] | None = None) -> Path:

@@ -25,5 +25,6 @@ class Row:
 
 def ceiling_flops(rows: list[Row], precision: str) -> float:
     """Return the measured FLOP/s of matrix products in a precision."""
-    (rate,) = [r.value for r in rows if r.what == "matrix products" and r.precision == precision]
+    ceilings = [row for row in rows if row.part == "ceiling" and row.what == "matrix products"]
+    (rate,) = [row.value for row in ceilings if row.precision == precision]
     return rate * 1e9

@@ -8,16 +8,26 @@ from benchmarks.timing import in_turn
 
 
 def test_everything_runs_and_is_kept(tmp_path, capsys):
-    parts = ("training", "curve", "evaluation", "data", "scaling")
+    parts = ("training", "shares", "curve", "evaluation", "data", "scaling")
     out = main(["--quick", "--device", "cpu", "--out", str(tmp_path / "quick.json"), "--parts", *parts])
     result = json.loads(out.read_text())
     assert {"commit", "device", "torch", "n_threads", "date"} <= result["machine"].keys()
     rows = result["rows"]
     parts = [row["part"] for row in rows]
-    measured = {"ceiling", "training step", "loss curve", "evaluation", "data", "fine-tuning", "import", "scaling"}
+    measured = {
+        "ceiling",
+        "training step",
+        "share of a step",
+        "loss curve",
+        "evaluation",
+        "data",
+        "fine-tuning",
+        "import",
+        "scaling",
+    }
     assert set(parts) == measured
     assert all(math.isfinite(row["value"]) for row in rows)
-    assert all(row["value"] > 0 for row in rows if row["part"] != "import")
+    assert all(row["value"] > 0 for row in rows if row["part"] not in ("import", "share of a step"))
     for row in rows:
         if row["part"] in ("training step", "evaluation"):
             assert row["times_reference"] > 0

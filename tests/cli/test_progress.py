@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from spikeglot.cli.progress import ProgressBars
-from spikeglot.events import Progress, StepDone, Stopped, Validated
+from spikeglot.events import DoneWithout, Progress, StepDone, Stopped, Validated
 
 SCORES = {"co-smoothing": 0.25, "inter-region": float("nan"), "intra-region": 0.1234567, "forward": -0.5}
 EVENTS = [
@@ -29,6 +29,12 @@ def tell(console):
         bars.reading(1, 1, "a.nwb")
         for event in EVENTS:
             bars(event)
+
+
+def test_what_a_run_does_without_is_said(file):
+    with ProgressBars(Console(file=file)) as bars:
+        bars(DoneWithout("train.compile", "[no] compiler"))
+    assert file.getvalue() == "without train.compile: [no] compiler\n"
 
 
 def test_in_a_log_file_a_stage_has_a_line_when_it_is_done(file):

@@ -1,15 +1,21 @@
 """A compiled transformer trains as the one that is written, or the run goes on without it and says so once."""
 
+import os
 import shutil
+import signal
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from spikeglot.events import DoneWithout, StepDone
 from spikeglot.training import compiling
 from spikeglot.training.compiling import MIN_STEPS, wants_compiler
 from spikeglot.training.distributed import Ranks
 
+needs_compiler = pytest.mark.skipif(
+    not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler"
+)
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
@@ -65,7 +71,7 @@ def test_ranks_train_without_it(factories):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler")
+@needs_compiler
 @pytest.mark.parametrize("model", [{}, {"architecture": "ndt2", "patch_units": 20}, {"position": "rotary"}])
 def test_compiled_training_loses_what_plain_training_loses(factories, tmp_path, model):
     """Dropout included: compiled code draws the same random numbers."""
@@ -76,3 +82,20 @@ def test_compiled_training_loses_what_plain_training_loses(factories, tmp_path, 
     assert not torch.equal(losses, plain), "it was compiled"
     again, _ = run_of(factories, tmp_path / "again", "on", **model)
     assert torch.equal(losses, again)
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_going_on_compiled_equals_never_stopping(factories, tmp_path):
+    recipe = factories.small_recipe(train={"compile": "on"})
+
+    def stop(event):
+        if isinstance(event, StepDone) and event.step == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    assert factories.train_run(tmp_path / "whole", recipe)
+    assert not factories.train_run(tmp_path / "run", recipe, listen=stop)
+    assert factories.train_run(tmp_path / "run", recipe, resume=True)
+    for part in ("model", "optimiser"):
+        whole, run = (load_file(tmp_path / name / "last" / f"{part}.safetensors") for name in ("whole", "run"))
+        assert all(torch.equal(value, run[name]) for name, value in whole.items())
