@@ -14,6 +14,7 @@ from benchmarks.ceilings import ceilings
 from benchmarks.data import data_rows
 from benchmarks.evaluation import evaluation_rows
 from benchmarks.machine import ROOT, describe
+from benchmarks.memory import memory_rows
 from benchmarks.rows import Row
 from benchmarks.sizes import PAPER, QUICK
 from benchmarks.training import training_rows
@@ -31,6 +32,7 @@ def main(words: list[str] | None = None) -> Path:
     rows = ceilings(size, device)
     rows += training_rows(size, device, rows)
     rows += evaluation_rows(size, device, rows)
+    rows += memory_rows(size)
     rows += data_rows(size)
     machine = describe(device)
     name = "quick" if given.quick else f"{device.type}-{machine['n_threads']}-threads"

@@ -13,7 +13,9 @@ def test_everything_runs_and_is_kept(tmp_path, capsys):
     assert {"commit", "device", "torch", "n_threads", "date"} <= result["machine"].keys()
     rows = result["rows"]
     parts = [row["part"] for row in rows]
-    assert set(parts) == {"ceiling", "training step", "evaluation", "data", "fine-tuning", "import"}
+    assert set(parts) == {
+        "ceiling", "training step", "evaluation", "evaluation memory", "data", "fine-tuning", "import"
+    }  # fmt: skip
     assert all(math.isfinite(row["value"]) for row in rows)
     assert all(row["value"] > 0 for row in rows if row["part"] != "import")
     for row in rows:
