@@ -48,7 +48,7 @@ def _task_rows(
     made, needed = (n_passes(its, session, size) for its in (asked, everything))
     n_pairs = len(everything) * size.n_tested
     ways: dict[str, Callable[[], object]] = {"reference": lambda: ask_reference(reference, counts, asked)}
-    for precision in PRECISIONS:
+    for precision in (r.precision for r in known if r.what == "matrix products"):
         ways[precision] = partial(ask_product, model, session, asked, size, precision)
     seconds = in_turn(ways, max(1, size.repeats // 2))
     plain = seconds.pop("reference") / (len(asked) * size.n_tested)
@@ -62,9 +62,7 @@ def _task_rows(
         if precision == "bfloat16":
             note = f"{note}; {bits_lost(model, session, asked, size):+.1e} bits/spike by rounding"
         rows.append(
-            Row(
-                "evaluation", f"{task}{of_what}", precision, 1e3 * a_pair, "ms per pair", share, plain / a_pair, note
-            )
+            Row("evaluation", f"{task}{of_what}", precision, 1e3 * a_pair, "ms per pair", share, plain / a_pair, note)
         )
     return rows
 

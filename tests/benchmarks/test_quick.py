@@ -13,11 +13,17 @@ def test_everything_runs_and_is_kept(tmp_path, capsys):
     assert {"commit", "device", "torch", "n_threads", "date"} <= result["machine"].keys()
     rows = result["rows"]
     parts = [row["part"] for row in rows]
-    assert set(parts) == {
-        "ceiling", "training step", "evaluation", "evaluation memory", "data", "fine-tuning", "import"
-    }  # fmt: skip
+    assert set(parts) - {"evaluation memory"} == {
+        "ceiling",
+        "training step",
+        "evaluation",
+        "data",
+        "fine-tuning",
+        "import",
+    }
     assert all(math.isfinite(row["value"]) for row in rows)
-    assert all(row["value"] > 0 for row in rows if row["part"] != "import")
+    assert all(row["value"] > 0 for row in rows if row["part"] not in ("import", "evaluation memory"))
+    assert len([row for row in rows if row["part"] == "evaluation memory" and row["value"] >= 0]) in (0, 2)
     for row in rows:
         if row["part"] in ("training step", "evaluation"):
             assert row["times_reference"] > 0

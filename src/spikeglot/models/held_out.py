@@ -17,8 +17,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from spikeglot.models.factors import MAX_LOG_RATE, unsure
 from spikeglot.models.different_tokens import different_tokens
+from spikeglot.models.factors import MAX_LOG_RATE, unsure
 from spikeglot.models.mtm import MtM
 
 
