@@ -20,6 +20,7 @@ from benchmarks.curve import curve_rows
 from benchmarks.data import data_rows
 from benchmarks.evaluation import evaluation_rows
 from benchmarks.machine import ROOT, describe, name_of
+from benchmarks.memory import memory_rows
 from benchmarks.rows import Row
 from benchmarks.scaling import scaling_rows
 from benchmarks.shares import share_rows
@@ -32,11 +33,12 @@ PARTS = {
     "shares": lambda size, device, rows: share_rows(size, device),
     "curve": lambda size, device, rows: curve_rows(size, device),
     "evaluation": evaluation_rows,
+    "memory": lambda size, device, rows: memory_rows(size),
     "data": lambda size, device, rows: data_rows(size, rows),
     "scaling": scaling_rows,
     "compiler": compiler_rows,
 }
-USUAL = ("training", "shares", "curve", "evaluation", "data")
+USUAL = ("training", "shares", "curve", "evaluation", "memory", "data")
 
 
 def main(words: list[str] | None = None) -> Path:

@@ -16,7 +16,7 @@ from benchmarks.rows import Row, ceiling_flops
 from benchmarks.sizes import ALL_CLUSTERS, Size, model_of, recipe_of, session_of
 from benchmarks.timing import in_turn
 from spikeglot.batch import SessionTensors
-from spikeglot.evaluation.exact import predict_questions
+from spikeglot.evaluation.exact import passes, predict_questions
 from spikeglot.masking.tasks import Questions, ask, questions
 from spikeglot.models.mtm import MtM
 from spikeglot.precision import PRECISIONS
@@ -36,28 +36,43 @@ def evaluation_rows(size: Size, device: torch.device, known: list[Row]) -> list[
 def _task_rows(
     size: Size, device: torch.device, known: list[Row], task: str, session: SessionTensors, of_what: str = ""
 ) -> list[Row]:
+    """Measure some questions, and say what a pair costs where all are asked.
+
+    A pass costs the same wherever it is asked for; how many passes all questions of the same trials need is counted.
+    """
     model = model_of(recipe_of(size), {session.session_id: session}).to(device).eval()
     reference = Reference(model, session.session_id).to(device).eval()
     counts = session.counts[: size.n_tested].float().to(device)
+    everything = questions(task, session.region, size.n_bins)
     asked = asked_of(task, session, size)
-    n_pairs = len(asked) * size.n_tested
+    made, needed = (n_passes(its, session, size) for its in (asked, everything))
+    n_pairs = len(everything) * size.n_tested
     ways: dict[str, Callable[[], object]] = {"reference": lambda: ask_reference(reference, counts, asked)}
-    for precision in PRECISIONS:
+    for precision in (r.precision for r in known if r.what == "matrix products"):
         ways[precision] = partial(ask_product, model, session, asked, size, precision)
     seconds = in_turn(ways, max(1, size.repeats // 2))
-    rows = []
-    for name, of in seconds.items():
-        is_ours = name in PRECISIONS
-        precision = name if is_ours else "float32"
-        share = pass_flops(size, n_pairs) / of / ceiling_flops(known, precision)
-        note = _note(model, session, asked, size, precision) if is_ours else ""
-        what = f"{task}{of_what}" + ("" if is_ours else ", reference")
+    plain = seconds.pop("reference") / (len(asked) * size.n_tested)
+    share = pass_flops(size, 1) / plain / ceiling_flops(known, "float32")
+    rows = [Row("evaluation", f"{task}{of_what}, reference", "float32", 1e3 * plain, "ms per pair", share, 1.0)]
+    for precision, of in seconds.items():
+        a_pass = of / made
+        a_pair = a_pass * needed / n_pairs
+        share = pass_flops(size, 1) / a_pass / ceiling_flops(known, precision)
+        note = f"{needed:,} passes of {1e3 * a_pass:.3g} ms for {n_pairs:,} pairs"
+        if precision == "bfloat16":
+            note = f"{note}; {bits_lost(model, session, asked, size):+.1e} bits/spike by rounding"
         rows.append(
-            Row(
-                "evaluation", what, precision, 1e3 * of / n_pairs, "ms per pair", share, seconds["reference"] / of, note
-            )
+            Row("evaluation", f"{task}{of_what}", precision, 1e3 * a_pair, "ms per pair", share, plain / a_pair, note)
         )
     return rows
+
+
+def n_passes(asked: Questions, session: SessionTensors, size: Size) -> int:
+    """Return how many passes of the model the questions take on the tested trials, in a model that starts from zero."""
+    if asked.n_hidden_bins:
+        return len(asked) * size.n_tested
+    spiking = session.counts[: size.n_tested].any(1)
+    return sum(len(targets) for its in spiking for _, targets, _ in passes(asked, its, len(asked)))
 
 
 def asked_of(task: str, session: SessionTensors, size: Size) -> Questions:
@@ -82,17 +97,6 @@ def ask_reference(reference: Reference, counts: torch.Tensor, asked: Questions) 
         reference, counts, (~mask.visible).to(device), mask.target.to(device), asked.told, bool(mask.causal[0])
     )
     return found.cpu().numpy()
-
-
-def _note(model: MtM, session: SessionTensors, asked: Questions, size: Size, precision: str) -> str:
-    """Say how many pairs need no pass of their own, or what rounding costs."""
-    if precision == "bfloat16":
-        return f"{bits_lost(model, session, asked, size):+.1e} bits/spike by rounding"
-    if asked.n_hidden_bins:
-        return ""
-    spiking = session.counts[: size.n_tested].any(1)
-    shown = sum(len(torch.unique(asked.visible & its, dim=0)) for its in spiking)
-    return f"{1 - shown / (len(asked) * size.n_tested):.0%} of the pairs share a pass"
 
 
 def bits_lost(model: MtM, session: SessionTensors, asked: Questions, size: Size) -> float:

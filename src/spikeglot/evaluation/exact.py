@@ -14,14 +14,21 @@ from spikeglot.events import Listener, Progress, silent
 from spikeglot.masking.mask import PROMPTS
 from spikeglot.masking.tasks import Questions, ask, questions
 from spikeglot.models.held_out import HeldOut
+from spikeglot.models.layers import PLAIN_TOKENS
 from spikeglot.models.mtm import MtM
 from spikeglot.precision import fast_products, pick_precision
 from spikeglot.settings import TASKS
 
 ARRAYS_PER_PAIR = 16
-"""About how many float32 arrays (time, unit) one pair keeps alive inside the model."""
+"""About how many float32 arrays (time, unit) one pair keeps alive where bins are hidden."""
+ARRAYS_PER_TRIAL = 16
+"""The same of a trial for which whole units are hidden, however many questions it is asked."""
 FLOATS_PER_TOKEN = 12
 """About how many times its width a token keeps alive inside the backbone."""
+FLOATS_PER_CHANNEL = 4
+"""About how many times the channels of a token are kept alive while it is read in."""
+LOGITS = 2
+"""About how many times the logits of attention are kept alive, where they are kept."""
 CACHE_FLOATS = 10 * 2**20
 """Floats that a pass keeps alive on a CPU, at most: more of them leave the caches (docs/explain/speed.md)."""
 
@@ -114,8 +121,10 @@ def predict_hidden_units(
     n_bins, n_units = session.counts.shape[1:]
     log_rate = torch.full((len(index), n_bins, n_units), float("nan"))
     stitcher = model.stitcher(session.session_id)
-    n_pairs = pairs_at_once(model, session, n_floats)
-    n_trials = 1 if stitcher.silence_is_hidden else max(1, min(n_pairs, n_floats // (4 * n_bins * n_units)))
+    n_pairs = pairs_at_once(model, session, n_floats * 3 // 4)
+    n_trials = max(1, min(n_pairs, n_floats // 4 // (ARRAYS_PER_TRIAL * n_bins * n_units)))
+    if stitcher.silence_is_hidden:
+        n_trials = 1
     for some in torch.arange(len(index)).split(n_trials) if len(index) and len(asked) else ():
         counts, start_s = session.counts[index[some]].float(), session.start_s[index[some]]
         held_out = HeldOut(model, session.session_id, counts.to(device), start_s.to(device))
@@ -160,8 +169,7 @@ def predict_hidden_bins(
     device = next(model.parameters()).device
     n_bins, n_units = session.counts.shape[1:]
     log_rate = torch.full((len(index), n_bins, n_units), float("nan"))
-    n_pairs = min(pairs_at_once(model, session, n_floats), n_floats // (n_bins * n_units * ARRAYS_PER_PAIR))
-    for row, trial in pairs(asked, len(index), max(1, n_pairs)):
+    for row, trial in pairs(asked, len(index), pairs_at_once(model, session, n_floats, ARRAYS_PER_PAIR)):
         mask = ask(asked, row, n_bins)
         group = session.group(index[trial], mask if prompted else mask.unprompted())
         predicted = model([group.to(device)])[0].cpu()
@@ -171,12 +179,26 @@ def predict_hidden_bins(
     return log_rate
 
 
-def pairs_at_once(model: MtM, session: SessionTensors, n_floats: int) -> int:
-    """Return how many pairs go through the architecture together, by what their tokens keep alive."""
+def pairs_at_once(model: MtM, session: SessionTensors, n_floats: int, arrays: int = 0) -> int:
+    """Return how many pairs go through the model together, by what they keep alive beside ``arrays`` (time, unit)."""
+    n_bins, n_units = session.counts.shape[1:]
+    n_tokens = n_bins * model.stitcher(session.session_id).n_patches
+    at_most = n_floats // (floats_per_pair(model, session) + arrays * n_bins * n_units)
     if next(model.parameters()).device.type == "cpu":
-        n_floats = min(n_floats, CACHE_FLOATS)
-    n_tokens = session.counts.shape[1] * model.stitcher(session.session_id).n_patches
-    return max(1, n_floats // (n_tokens * FLOATS_PER_TOKEN * model.settings.width))
+        at_most = min(at_most, CACHE_FLOATS // (n_tokens * FLOATS_PER_TOKEN * model.settings.width))
+    return max(1, at_most)
+
+
+def floats_per_pair(model: MtM, session: SessionTensors) -> int:
+    """Return about how many floats a pair keeps alive: its tokens, and what is multiplied to read it in."""
+    settings, stitcher = model.settings, model.stitcher(session.session_id)
+    n_tokens = session.counts.shape[1] * stitcher.n_patches
+    n_latent = stitcher.factors.n_latent if stitcher.factors is not None else 0
+    floats = n_tokens * (FLOATS_PER_TOKEN * settings.width + FLOATS_PER_CHANNEL * (settings.stitch_width + n_latent))
+    floats += session.counts.shape[2] * (settings.stitch_width + n_latent)
+    if n_tokens <= max(PLAIN_TOKENS.values()):
+        floats += LOGITS * settings.heads * n_tokens**2
+    return floats
 
 
 def pairs(asked: Questions, n_trials: int, at_once: int) -> list[tuple[Tensor, Tensor]]:
