@@ -61,15 +61,13 @@ def test_a_launcher_is_given_the_recordings(shell, recordings, tmp_path, monkeyp
         return map(work, items)
 
     monkeypatch.setattr("spikeglot.launch.on_slurm.slurm_map", here)
-    monkeypatch.setattr("spikeglot.launch.on_ray.ray_map", here)
     recordings.write_npz(tmp_path / "a.npz", session_id="a")
-    for launch, flags in (("slurm", ("--slurm", "timeout_min=60", "slurm_partition=cpu")), ("ray", ())):
-        out = tmp_path / launch
-        said = shell("prepare", tmp_path / "a.npz", "--out", out, "--launch", launch, *flags, "--json")
-        assert said.status == 0, said.err
-        assert json.loads(said.out)["sessions"][0]["state"] == "prepared"
+    flags = ("--workers", "slurm", "--slurm", "timeout_min=60", "slurm_partition=cpu")
+    said = shell("prepare", tmp_path / "a.npz", "--out", tmp_path / "out", *flags, "--json")
+    assert said.status == 0, said.err
+    assert json.loads(said.out)["sessions"][0]["state"] == "prepared"
     options = {"timeout_min": 60, "slurm_partition": "cpu"}
-    assert asked == {"folder": tmp_path / "slurm.slurm", "options": options}
+    assert asked == {"folder": tmp_path / "out.slurm", "options": options}
 
 
 def test_one_that_fails_is_an_error_after_the_others_are_done(shell, recordings, tmp_path):
@@ -92,11 +90,10 @@ def test_one_that_fails_is_an_error_after_the_others_are_done(shell, recordings,
         (("x.nwb", "--sessions", "3"), "--sessions, --cache-dir and --base-url are for 'ibl-repeated-site'"),
         (("ibl-repeated-site", "--workers", "2"), "--workers is for files and folders"),
         (("ibl-repeated-site", "x.nwb"), "'ibl-repeated-site' stands alone"),
-        (("x.nwb", "--workers", "0"), "workers = 0"),
-        (("ibl-repeated-site", "--launch", "ray"), "--launch is for files and folders"),
-        (("x.nwb", "--workers", "2", "--launch", "slurm"), "the cluster says how many"),
-        (("x.nwb", "--slurm", "timeout_min=9"), "need launch slurm"),
-        (("x.nwb", "--launch", "slurm", "--slurm", "timeout_min"), "is no KEY=VALUE"),
+        (("x.nwb", "--workers", "0"), "a number of processes, or 'ray' or 'slurm', not '0'"),
+        (("ibl-repeated-site", "--workers", "ray"), "--workers is for files and folders"),
+        (("x.nwb", "--slurm", "timeout_min=9"), "need workers slurm"),
+        (("x.nwb", "--workers", "slurm", "--slurm", "timeout_min"), "is no KEY=VALUE"),
     ],
 )
 def test_flags_that_do_not_go_together(shell, tmp_path, flags, message):

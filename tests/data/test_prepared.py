@@ -99,7 +99,7 @@ def test_an_interruption_keeps_what_is_done(data: Path, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_asked_for(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="workers = 0"):
+    with pytest.raises(SettingsError, match="number of processes"):
         prepare(data, out=tmp_path / "out", workers=0)
     with pytest.raises(DataError, match="Nothing to prepare"):
         prepare([], out=tmp_path / "out")

@@ -40,7 +40,7 @@ MAP = """
 import json, os, sys
 import ray
 from spikeglot import prepare
-from spikeglot.launch.on_ray import ray_map
+from spikeglot.workers import fan_out
 
 ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
 
@@ -49,9 +49,9 @@ def work(item):
         os._exit(1)
     return -item
 
-found = sorted(map(str, ray_map(work, [1, 2, 3], lambda item, reason: f"{item} lost")))
+found = sorted(map(str, fan_out(work, [1, 2, 3], "ray", lost=lambda item, reason: f"{item} lost")))
 first, again = (
-    {one.name: one.state for one in prepare(sys.argv[1], out=sys.argv[2], launch="ray")} for _ in range(2)
+    {one.name: one.state for one in prepare(sys.argv[1], out=sys.argv[2], workers="ray")} for _ in range(2)
 )
 print()
 json.dump([found, first, again], sys.stdout)

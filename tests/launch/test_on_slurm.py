@@ -131,7 +131,7 @@ def test_recordings_are_prepared_by_jobs_and_what_is_done_is_not_done_again(subm
         recordings.write_npz(data / f"{name}.npz", session_id=name)
     (data / "d.nwb").write_bytes(b"x")
     submitit.lose = lambda recording: recording.path.stem == "b"
-    start = partial(prepare, data, out=out, launch="slurm", slurm={"timeout_min": 60}, listen=told.append)
+    start = partial(prepare, data, out=out, workers="slurm", slurm={"timeout_min": 60}, listen=told.append)
     states = {Path(one.name).name: one.state for one in start()}
     assert states == {"a": "prepared", "b.npz": "failed", "c": "prepared", "d.nwb": "failed"}
     assert submitit.folder == str(tmp_path / "out.slurm")
@@ -154,5 +154,5 @@ def test_submitit_itself_without_slurm(recordings, tmp_path):
     pytest.importorskip("submitit")
     for name in ("a", "b"):
         recordings.write_npz(tmp_path / f"{name}.npz", session_id=name)
-    outcomes = prepare(tmp_path, out=tmp_path / "out", launch="slurm", slurm={"timeout_min": 5})
+    outcomes = prepare(tmp_path, out=tmp_path / "out", workers="slurm", slurm={"timeout_min": 5})
     assert {one.name: one.state for one in outcomes} == {"a": "prepared", "b": "prepared"}

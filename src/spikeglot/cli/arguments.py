@@ -104,10 +104,8 @@ class Prepare(Common):
     """Files or folders of recordings; "ibl-repeated-site" is that release; "simulated" is the embedded data set."""
     out: Path = tyro.MISSING
     """Folder for the prepared sessions (.h5), and dropped.csv: what was left out and why."""
-    workers: int = 1
-    """Processes that read files and folders; downloads come one after the other."""
-    launch: Literal["here", "ray", "slurm"] = "here"
-    """Where files and folders are read: here, as tasks of Ray, or as an array of jobs of SLURM, one per recording."""
+    workers: Annotated[str, arg(metavar="N|ray|slurm")] = "1"
+    """What reads files and folders: processes, tasks of Ray, or an array of jobs of SLURM; downloads come in turn."""
     slurm: Annotated[tuple[str, ...], arg(metavar="KEY=VALUE...", help_behavior_hint="")] = ()
     """What submitit is told of a job: timeout_min=60 slurm_partition=cpu, and others."""
     sessions: Annotated[tuple[str, ...], arg(metavar="N|ID...", help_behavior_hint="")] = ()

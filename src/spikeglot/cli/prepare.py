@@ -13,8 +13,7 @@ from spikeglot.cli.data import SIMULATED
 from spikeglot.cli.output import Output, check_writable
 from spikeglot.cli.progress import ProgressBars
 from spikeglot.cli.ranks import slurm_options
-from spikeglot.data.prepared import DROPPED, Outcome, prepare
-from spikeglot.data.spread import check_launch
+from spikeglot.data.prepared import DROPPED, Outcome, check_prepare_workers, prepare
 from spikeglot.errors import DataError, SettingsError
 
 REPEATED_SITE = "ibl-repeated-site"
@@ -57,11 +56,10 @@ def check_flags(arguments: Prepare) -> None:
     if not arguments.data:
         raise SettingsError(f"No DATA given. Name files or folders of recordings, or '{REPEATED_SITE}'.")
     if _is_repeated_site(arguments):
-        if arguments.workers != 1 or arguments.launch != "here":
-            flag = "--workers" if arguments.workers != 1 else "--launch"
-            raise SettingsError(f"{flag} is for files and folders; '{REPEATED_SITE}' downloads one by one.")
+        if arguments.workers != "1":
+            raise SettingsError(f"--workers is for files and folders; '{REPEATED_SITE}' downloads one by one.")
         return
-    check_launch(arguments.launch, arguments.workers, slurm_options(arguments.slurm))
+    check_prepare_workers(arguments.workers, slurm_options(arguments.slurm))
     if REPEATED_SITE in arguments.data:
         raise SettingsError(f"'{REPEATED_SITE}' stands alone: prepare the other DATA in a command of their own.")
     if arguments.sessions or arguments.cache_dir or arguments.base_url:
@@ -102,7 +100,6 @@ def _outcomes(arguments: Prepare, bars: ProgressBars) -> tuple[Outcome, ...]:
         arguments.data,
         out=arguments.out,
         workers=arguments.workers,
-        launch=arguments.launch,
         slurm=slurm_options(arguments.slurm),
         listen=bars,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -15,13 +15,14 @@ import pandas as pd
 from spikeglot.data.session import Dropped, Session
 from spikeglot.data.sources import read_recording, search
 from spikeglot.data.sources.search import PathLike, Recording
-from spikeglot.data.spread import Launch, check_launch, spread
 from spikeglot.data.store import file_name, stored_dropped, stored_id_and_source, write_session
-from spikeglot.errors import DataError
+from spikeglot.errors import DataError, SettingsError
 from spikeglot.events import LeftOut, Listener, Progress, silent
+from spikeglot.workers import RAY, check_workers, fan_out
 
 DROPPED = "dropped.csv"
 """Table beside the prepared sessions: what was left out of them, and which could not be prepared, with reasons."""
+SLURM = "slurm"
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,7 @@ class Outcome:
 def prepare(
     *recordings: Session | PathLike | Iterable[Session | PathLike],
     out: PathLike,
-    workers: int = 1,
-    launch: Launch = "here",
+    workers: int | str = 1,
     slurm: Mapping[str, str | int] | None = None,
     listen: Listener = silent,
 ) -> tuple[Outcome, ...]:
@@ -59,21 +59,22 @@ def prepare(
     out:
         Folder of the prepared sessions; those that are in it are not prepared again.
     workers:
-        Processes that read files and folders, where they are read here.
-    launch:
-        Where files and folders are read: "here", as tasks of "ray" (one per recording), or as an array of jobs of
-        "slurm", which are waited for. Recordings and ``out`` must then be on a disk that all machines see.
+        What reads files and folders: a number of processes; "ray", tasks on the cluster of RAY_ADDRESS or on all cores
+        of this machine; or "slurm", an array of jobs, which are waited for. Recordings and ``out`` must then be on a
+        disk that all machines see.
     slurm:
         What submitit is told of a job, for instance ``{"timeout_min": 60}``; logs are in the folder ``out`` + ".slurm".
 
     Raises
     ------
     SettingsError
-        ``workers`` below 1, or with another launch than "here"; Ray or submitit is not installed.
+        No such ``workers``, or ``slurm`` for others; Ray or submitit is not installed.
     DataError
-        Nothing to prepare; a process was killed.
+        Nothing to prepare.
+    SpikeglotError
+        A process was killed.
     """
-    check_launch(launch, workers, slurm)
+    workers = check_prepare_workers(workers, slurm)
     folder = Path(os.path.abspath(out))
     given = list(_flat(recordings))
     sessions = [one for one in given if isinstance(one, Session)]
@@ -91,11 +92,10 @@ def prepare(
         outcomes.append(outcome)
         tell(outcome, len(outcomes), total, listen)
 
-    work, logs = partial(_store_recording, folder=folder), folder.with_name(folder.name + ".slurm")
     try:
         for session in sessions:
             note(store(lambda session=session: session, session.session_id, folder))
-        with closing(spread(work, todo, _lost, launch=launch, workers=workers, slurm=slurm, logs=logs)) as others:
+        with closing(_store_all(todo, folder, workers, slurm)) as others:
             for outcome in others:
                 note(outcome)
     finally:
@@ -141,6 +141,33 @@ def store(read: Callable[[], Session], name: str, folder: Path) -> Outcome:
         return Outcome(session.session_id, "prepared", write_session(session, path))
     except (DataError, OSError) as problem:
         return Outcome(name, "failed", reason=str(problem))
+
+
+def check_prepare_workers(workers: int | str, slurm: Mapping[str, str | int] | None) -> int | str:
+    """Return the number of processes, "ray" or "slurm".
+
+    Raises
+    ------
+    SettingsError
+        None of them; options of SLURM for other workers.
+    """
+    if slurm and workers != SLURM:
+        raise SettingsError(f"Options of SLURM ({', '.join(slurm)}) need workers {SLURM}, not {workers}.")
+    return check_workers(workers, (RAY, SLURM))
+
+
+def _store_all(
+    todo: Sequence[Recording], folder: Path, workers: int | str, slurm: Mapping[str, str | int] | None
+) -> Generator[Outcome, None, None]:
+    """Yield what becomes of every recording as soon as it is known."""
+    work = partial(_store_recording, folder=folder)
+    if workers != SLURM:
+        yield from fan_out(work, todo, 1 if len(todo) < 2 else workers, use_gpus=False, lost=_lost)
+    elif todo:
+        from spikeglot.launch.on_slurm import slurm_map
+
+        logs = folder.with_name(f"{folder.name}.slurm")
+        yield from slurm_map(work, todo, _lost, folder=logs, options=slurm)
 
 
 def _store_recording(recording: Recording, folder: Path) -> Outcome:

@@ -1,16 +1,13 @@
-"""Ray, on one machine or a cluster: ranks of one run as workers of Ray Train, or many pieces of work as tasks."""
+"""Several ranks as workers of Ray Train, on one machine or a cluster; lost workers are replaced."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 from spikeglot.errors import SettingsError, SpikeglotError
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 def ray_train(
@@ -64,42 +61,3 @@ def ray_train(
             raise SpikeglotError(f"Rank {rank} failed: {failure}") from error
         except TrainingFailedError as error:
             raise SpikeglotError(f"Ray Train failed: {error}") from error
-
-
-def ray_map(work: Callable[[T], R], items: Sequence[T], lost: Callable[[T, str], R]) -> Iterator[R]:
-    """Call ``work`` on every item, each a task on one core of the cluster of RAY_ADDRESS, or of this machine.
-
-    Yields what comes back, in the order in which it comes. A task whose worker is killed is tried again as often as Ray
-    does by default; then ``lost(item, reason)`` stands for its result. Whoever stops asking cancels what is left.
-
-    Raises
-    ------
-    SettingsError
-        Ray is not installed.
-    """
-    try:
-        import ray
-        from ray.exceptions import RayError, RayTaskError
-    except ImportError as error:
-        raise SettingsError(f"Ray is not here ({error}): pip install 'spikeglot[ray]'.") from error
-    if not ray.is_initialized():
-        ray.init(log_to_driver=False)
-
-    @ray.remote
-    def task(item: T) -> R:
-        return work(item)
-
-    waiting = {task.remote(item): item for item in items}
-    try:
-        while waiting:
-            (done,), _ = ray.wait(list(waiting), num_returns=1)
-            item = waiting.pop(done)
-            try:
-                yield ray.get(done)
-            except RayTaskError:
-                raise
-            except RayError as error:
-                yield lost(item, f"its worker of Ray was lost: {error}")
-    finally:
-        for one in waiting:
-            ray.cancel(one)
