@@ -149,7 +149,7 @@ class Epoch(Sequence[dict[str, Tensor]]):
             raise IndexError(number)
         some = slice(number * self.batch_size, (number + 1) * self.batch_size)
         owner, trial = self.owner[some], self.trial[some]
-        return {self.names[i]: trial[owner == i] for i in owner.unique().tolist()}
+        return {self.names[int(i)]: trial[owner == i] for i in owner.unique()}
 
 
 def epoch_batches(n_trials: Mapping[str, int], batch_size: int, order: Generator, exponent: float = 1.0) -> Epoch:

@@ -146,7 +146,7 @@ def make_session(
     spike_times_s = np.asarray(spike_times_s, dtype=np.float64)
     spike_unit = np.asarray(spike_unit)
     units = units.copy()
-    units.index = pd.Index([str(u) for u in units.index], name="unit_id", dtype=object)
+    units.index = pd.Index([str(u) for u in units.index.to_numpy(object)], name="unit_id", dtype=object)
     if "region" not in units:
         units["region"] = UNKNOWN_REGION
     units["region"] = units["region"].fillna(UNKNOWN_REGION).astype(str).astype(object)
