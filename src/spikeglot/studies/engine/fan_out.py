@@ -15,7 +15,6 @@ from joblib import Parallel, delayed, parallel_config
 from spikeglot.data.sessions import Sessions
 from spikeglot.errors import SettingsError, SpikeglotError
 from spikeglot.studies.engine.do_run import do_run
-from spikeglot.studies.engine.orphans import end_with_parent
 from spikeglot.studies.engine.run import Run
 
 RAY = "ray"
@@ -44,20 +43,15 @@ def fan_out(runs: Sequence[Run], sessions: Sessions, out: Path, workers: int | s
     on_ray, alone = workers == RAY, workers == 1
     # in this process nothing is pinned: whoever called may need all GPUs
     gpus = () if on_ray or alone else visible_gpus()
-    parent_id = None if on_ray else os.getpid()
-    tasks = [delayed(attempt)(run, [sessions[name] for name in run.session_ids], out, gpus, parent_id) for run in runs]
+    tasks = [delayed(attempt)(run, [sessions[name] for name in run.session_ids], out, gpus) for run in runs]
     with parallel_config(**(ray_backend() if on_ray else local_backend(int(workers)))):
         # a pool of Ray cannot hand out results one by one
         parallel = Parallel(return_as="list" if on_ray else "generator_unordered")
         yield from parallel(tasks)  # type: ignore[misc]
 
 
-def attempt(
-    run: Run, sessions: Sequence[Any], out: Path, gpus: tuple[str, ...], parent_id: int | None = None
-) -> Outcome:
+def attempt(run: Run, sessions: Sequence[Any], out: Path, gpus: tuple[str, ...]) -> Outcome:
     """Do a run; what a user can mend is its outcome, and the other runs go on."""
-    if parent_id is not None:  # Ray ends its own workers
-        end_with_parent(parent_id)
     pin_gpu(gpus)
     try:
         do_run(run, sessions, out)
