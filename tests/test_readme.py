@@ -52,7 +52,12 @@ WRITES = {
         "runs/python-days/last",
         "runs/shares/validation.csv",
     ),
-    "docs/how-to/studies.md": ("runs/ratios/ratios.md", "runs/transfer/transfer.png", "runs/positions/positions.csv"),
+    "docs/how-to/studies.md": (
+        "runs/ratios/ratios.md",
+        "runs/transfer/transfer.png",
+        "runs/positions/positions.csv",
+        "runs/widths/widths.md",
+    ),
     "docs/how-to/recipes.md": ("mine.toml", "runs/mine/last"),
     "docs/how-to/many-gpus.md": ("runs/two/last", "runs/restarts/best", "runs/sharded/best"),
     "docs/how-to/speed.md": ("runs/fast/best", "fast.csv"),

@@ -9,13 +9,15 @@ from spikeglot.studies.engine.study import known_studies
 FRAME = str.maketrans("", "", "╭╮╰╯│─")
 FEW = ("--train.steps", 4, "--train.validate-every", 2, "--train.validation-questions", 2, "--train.device", "cpu")
 SMALL = ("--model.width", 16, "--model.depth", 1, "--model.heads", 2, "--model.stitch-width", 8)
-HELD_OUT = ("--hold-out", "sim-3", "--pretrain-on", 1)
+HELD_OUT = ("--hold-out", "sim-3")
 OF_STUDY = {
-    "transfer": (*HELD_OUT, "--trials", 20, "--also-masks", "temporal", "--target", "choice"),
-    "scaling": HELD_OUT,
+    "transfer": (*HELD_OUT, "--pretrain-on", 2, "--trials", 20, "--also-masks", "temporal", "--target", "choice"),
+    "scaling": (*HELD_OUT, "--pretrain-on", 1),
     "chance": ("--targets", "choice", "motion_energy", "--shuffles", 1),
     "sessions": ("--target", "choice"),
 }
+OVER_SESSIONS = ("sessions", "scaling", "transfer")
+WITH_SEEDS = ("mask-token", "positions", "prompts")
 FIGURES = ("sessions", "scaling", "transfer")
 
 
@@ -94,11 +96,15 @@ def animals(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", known_studies())
-def test_every_study_runs_from_end_to_end(name, shell, animals, tmp_path):
+def test_every_study_runs_from_end_to_end_at_budget_small(name, shell, animals, tmp_path):
+    """Its sizes and all its steps; small are the recordings, and the grid where it has many runs."""
     out = tmp_path / name
-    words = ["study", name, animals, "--out", out, "--budget", "small", "--window.align", "stim_on_time"]
-    words += ["--window.stop-s", 0.2, "--quality.min-rate-hz", 0, "--baselines", "mean-rate", "--seeds", 2]
-    said = shell(*words, *FEW, *OF_STUDY.get(name, ()), "--workers", 1)
+    data = animals if name in OVER_SESSIONS else min(animals.iterdir())
+    words = ["study", name, data, "--out", out, "--budget", "small", "--window.align", "stim_on_time"]
+    words += ["--window.stop-s", 0.2, "--window.bin-size-s", 0.05, "--quality.min-rate-hz", 0]
+    words += ["--baselines", "mean-rate"]
+    seeds = "0, 1" if name in WITH_SEEDS else "0"
+    said = shell(*words, *OF_STUDY.get(name, ()), "--seeds", len(seeds.split()), "--workers", 1)
     assert said.status == 0, said.err
     assert "left out" not in said.err
     for file in ("scores.csv", f"{name}.csv", f"{name}.md", *([f"{name}.png"] if name in FIGURES else [])):
@@ -109,4 +115,6 @@ def test_every_study_runs_from_end_to_end(name, shell, animals, tmp_path):
     assert "nan" not in page
     if name == "prompts":
         assert "decode choice: the best prompt is " in page
-    assert "Seeds 0, 1" in page
+    assert f"Seeds {seeds};" in page
+    assert "depth 2, width 64" in page
+    assert "1000 steps of 32 trials, 4 masks each" in page

@@ -2,6 +2,8 @@
 
 import pytest
 
+from spikeglot.settings import ARCHITECTURES
+
 STARTS = ("zero", "rates", "factors")
 NDT2 = {"architecture": "ndt2", "patch_units": 5}
 MODELS = {
@@ -10,6 +12,8 @@ MODELS = {
     "ndt2-rotary-mask-token": {**NDT2, "start": "rates", "position": "rotary", "mask_token": True},
     **{f"lfads-{start}": {"architecture": "lfads", "start": start} for start in STARTS},
 }
+ADDED = set(ARCHITECTURES) - {"ndt1", "ndt2", "lfads"}
+MODELS |= {f"{name}-{start}": {"architecture": name, "start": start} for name in sorted(ADDED) for start in STARTS}
 
 
 @pytest.fixture(scope="module", params=MODELS)

@@ -26,5 +26,6 @@ STUDY = Study(
     table=lambda rows: table_in_order(rows, VARIANTS),
     show=show_table,
     findings=findings,
-    published="Zhang et al. 2024 (arXiv 2407.14668): rotary positions are better than learned ones on all tasks.",
+    published="Zhang et al. 2024 (arXiv 2407.14668): rotary positions are better than learned ones on all tasks, "
+    "though the configurations released with the paper leave them off.",
 )
