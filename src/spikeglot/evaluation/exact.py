@@ -55,7 +55,7 @@ def predict_tasks(
     takes it for wide models on devices with units for it. With ``group`` (unit,), of
     `spikeglot.masking.tasks.held_out_groups`, units are not hidden one by one: that is an approximation.
     """
-    n_bins = session.counts.shape[1]
+    n_bins = session.n_bins
     asked = {task: replace(questions(task, session.region, n_bins, group), prompt=prompt) for task in tasks}
     total = sum(len(q) for q in asked.values()) * len(trials)
     done, predictions = 0, {}
@@ -118,7 +118,7 @@ def predict_hidden_units(
 ) -> Tensor:
     """Predict questions that hide whole units, many questions of all trials at once; ``n_floats`` bounds a batch."""
     device = next(model.parameters()).device
-    n_bins, n_units = session.counts.shape[1:]
+    n_bins, n_units = session.n_bins, session.n_units
     log_rate = torch.full((len(index), n_bins, n_units), float("nan"))
     stitcher = model.stitcher(session.session_id)
     n_pairs = pairs_at_once(model, session, n_floats * 3 // 4)
@@ -126,7 +126,7 @@ def predict_hidden_units(
     if stitcher.silence_is_hidden:
         n_trials = 1
     for some in torch.arange(len(index)).split(n_trials) if len(index) and len(asked) else ():
-        counts, start_s = session.counts[index[some]].float(), session.start_s[index[some]]
+        counts, start_s = session.at(index[some]), session.start_s[index[some]]
         held_out = HeldOut(model, session.session_id, counts.to(device), start_s.to(device))
         spiking = counts[0].any(0) if stitcher.silence_is_hidden else None
         for visible, targets, n_asked in passes(asked, spiking, max(1, n_pairs // len(some))):
@@ -167,7 +167,7 @@ def predict_hidden_bins(
 ) -> Tensor:
     """Predict questions that hide bins: one pass of the model per (trial, question) pair."""
     device = next(model.parameters()).device
-    n_bins, n_units = session.counts.shape[1:]
+    n_bins, n_units = session.n_bins, session.n_units
     log_rate = torch.full((len(index), n_bins, n_units), float("nan"))
     for row, trial in pairs(asked, len(index), pairs_at_once(model, session, n_floats, ARRAYS_PER_PAIR)):
         mask = ask(asked, row, n_bins)
@@ -181,7 +181,7 @@ def predict_hidden_bins(
 
 def pairs_at_once(model: MtM, session: SessionTensors, n_floats: int, arrays: int = 0) -> int:
     """Return how many pairs go through the model together, by what they keep alive beside ``arrays`` (time, unit)."""
-    n_bins, n_units = session.counts.shape[1:]
+    n_bins, n_units = session.n_bins, session.n_units
     n_tokens = n_bins * model.stitcher(session.session_id).n_patches
     at_most = n_floats // (floats_per_pair(model, session) + arrays * n_bins * n_units)
     if next(model.parameters()).device.type == "cpu":
@@ -192,10 +192,10 @@ def pairs_at_once(model: MtM, session: SessionTensors, n_floats: int, arrays: in
 def floats_per_pair(model: MtM, session: SessionTensors) -> int:
     """Return about how many floats a pair keeps alive: its tokens, and what is multiplied to read it in."""
     settings, stitcher = model.settings, model.stitcher(session.session_id)
-    n_tokens = session.counts.shape[1] * stitcher.n_patches
+    n_tokens = session.n_bins * stitcher.n_patches
     n_latent = stitcher.factors.n_latent if stitcher.factors is not None else 0
     floats = n_tokens * (FLOATS_PER_TOKEN * settings.width + FLOATS_PER_CHANNEL * (settings.stitch_width + n_latent))
-    floats += session.counts.shape[2] * (settings.stitch_width + n_latent)
+    floats += session.n_units * (settings.stitch_width + n_latent)
     if n_tokens <= max(PLAIN_TOKENS.values()):
         floats += LOGITS * settings.heads * n_tokens**2
     return floats
@@ -210,7 +210,7 @@ def pairs(asked: Questions, n_trials: int, at_once: int) -> list[tuple[Tensor, T
 
 def scored_entries(task: str, session: SessionTensors) -> np.ndarray:
     """Return (time, unit) bool: the entries of a window that a task asks for."""
-    n_bins, n_units = session.counts.shape[1:]
+    n_bins, n_units = session.n_bins, session.n_units
     asked = questions(task, session.region, n_bins)
     if len(asked) == 0:
         return np.zeros((n_bins, n_units), dtype=bool)
