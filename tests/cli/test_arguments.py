@@ -63,6 +63,7 @@ def test_every_setting_is_a_flag_that_overrides_the_recipe(tmp_path, place, defa
         "window.bin_size_s": 0.1,
         "split.train_trials": 20,
         "train.precision": "bfloat16",
+        "train.compile": "on",
     }
     words, value = ([str(fits[place])], fits[place]) if place in fits else other(default)
     flag = "--" + place.replace("_", "-")

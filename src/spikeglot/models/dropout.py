@@ -9,7 +9,6 @@ from torch import Tensor, nn
 LANES = 2**16
 """A decision takes 16 random bits; probabilities are rounded to them."""
 RANDOM_WORDS = "spikeglot::random_words"
-torch.library.define(RANDOM_WORDS, "(Tensor like, int n) -> Tensor", tags=torch.Tag.nondeterministic_seeded)
 
 
 class Dropout(nn.Module):
@@ -52,9 +51,14 @@ def random_words(like: Tensor, n: int) -> Tensor:
     return torch.empty(n, dtype=torch.int64, device=like.device).random_(-(2**63), None)
 
 
-torch.library.impl(RANDOM_WORDS, "CPU", random_words)
+def _tell_compiler() -> None:
+    """Register `random_words` as an operation; once in a process, also where this file is read a second time."""
+    if hasattr(torch.ops.spikeglot, "random_words"):
+        return
+    torch.library.define(RANDOM_WORDS, "(Tensor like, int n) -> Tensor", tags=torch.Tag.nondeterministic_seeded)
+    torch.library.impl(RANDOM_WORDS, "CPU", random_words)
+    shape_only = torch.library.register_fake(RANDOM_WORDS)
+    shape_only(lambda like, n: torch.empty(n, dtype=torch.int64, device=like.device))
 
 
-@torch.library.register_fake(RANDOM_WORDS)
-def _shape_of_words(like: Tensor, n: int) -> Tensor:
-    return torch.empty(n, dtype=torch.int64, device=like.device)
+_tell_compiler()
