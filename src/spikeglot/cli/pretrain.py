@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from spikeglot.cli.arguments import Finetune, Pretrain
@@ -23,7 +25,8 @@ def run(arguments: Pretrain, output: Output) -> None:
             return
     else:
         check_folder(arguments)
-        if not launched(arguments, output):
+        there = replace(arguments, launch="here", resume=False, resume_if_begun=True)
+        if not launched(arguments, partial(train_there, there, output.command), output):
             return
         from spikeglot.api.common import load_run
 
@@ -72,6 +75,11 @@ def trained(arguments: Pretrain, output: Output) -> Checkpoint:
             )
         except KeyboardInterrupt:
             raise KeyboardInterrupt(how_to_go_on(arguments, output)) from None
+
+
+def train_there(arguments: Pretrain, command: str) -> None:
+    """Train as one of the ranks that a launcher has started, the first of which shows its progress."""
+    trained(arguments, Output(arguments.quiet or rank() != 0, False, command))
 
 
 def check_folder(arguments: Pretrain) -> None:

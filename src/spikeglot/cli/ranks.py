@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable
 
 from spikeglot.cli.arguments import Pretrain
 from spikeglot.cli.output import Output
@@ -16,8 +15,8 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
-def launched(arguments: Pretrain, output: Output) -> bool:
-    """Do the verb's work on other ranks, where ``--launch`` says so; return whether it is done, and not only submitted.
+def launched(arguments: Pretrain, work: Callable[[], None], output: Output) -> bool:
+    """Let ranks elsewhere ``work``, where ``--launch`` says so; return whether it is done, and not only submitted.
 
     Raises
     ------
@@ -26,8 +25,6 @@ def launched(arguments: Pretrain, output: Output) -> bool:
     SpikeglotError
         A rank failed.
     """
-    there = replace(arguments, launch="here", resume=False, resume_if_begun=True)
-    work = partial(train_there, there, output.command)
     use_gpu = arguments.settings.train.device.startswith("cuda")
     if arguments.launch == "ray":
         from spikeglot.launch.on_ray import ray_train
@@ -41,13 +38,6 @@ def launched(arguments: Pretrain, output: Output) -> bool:
     job_id = submit_slurm(work, arguments.ranks, folder=logs, use_gpu=use_gpu, options=options)
     output.result(f"Submitted job {job_id}; its logs: {logs}", data={"job_id": job_id, "logs": str(logs)})
     return False
-
-
-def train_there(arguments: Pretrain, command: str) -> None:
-    """Train as one of the ranks that a launcher has started, the first of which shows its progress."""
-    from spikeglot.cli.pretrain import trained
-
-    trained(arguments, Output(arguments.quiet or rank() != 0, False, command))
 
 
 def slurm_options(words: tuple[str, ...]) -> dict[str, str | int]:
