@@ -19,7 +19,6 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from spikeglot import __version__
 from spikeglot.data.counts import Counts
 from spikeglot.data.session import Dropped, Session
 from spikeglot.data.sources.hdf5 import array_in, read_array
@@ -58,6 +57,8 @@ def cache_path(session: Session, window: WindowSettings, quality: QualitySetting
     The name stands for all that counts are made of: the prepared file as it is, the tables of the session, which Python
     may have changed since it was read, and the settings.
     """
+    from spikeglot import __version__
+
     spikes = vars(session)["spike_times_s"]
     if not isinstance(spikes, StoredArray):
         return None
