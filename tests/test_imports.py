@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "spikeglot"
-SMALL = {"errors", "events", "settings", "randomness", "device", "precision", "workers", ""}
+SMALL = {"errors", "events", "settings", "randomness", "device", "precision", "workers", "version", ""}
 """Files that everyone may use; "" is the package itself, for its version."""
 MAY_IMPORT = {
     "": {"data", "api", "studies", "evaluation", "viz", "launch"},
@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "device": set(),
     "precision": set(),
     "workers": set(),
+    "version": set(),
     "events": set(),
     "settings": set(),
     "randomness": set(),

@@ -22,6 +22,7 @@ from spikeglot.errors import CheckpointError
 from spikeglot.models.mtm import MtM
 from spikeglot.randomness import seeded
 from spikeglot.settings import FinetuneSettings, Recipe, make_recipe, make_settings
+from spikeglot.version import __version__
 
 T = TypeVar("T")
 FORMAT = 3
@@ -85,8 +86,6 @@ def build_model(recipe: Recipe, n_units: Mapping[str, int]) -> MtM:
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, weights: Mapping[str, Tensor] | None = None) -> None:
     """Write a checkpoint into ``folder`` (made if absent), with these ``weights`` for those of its model."""
-    from spikeglot import __version__
-
     folder.mkdir(parents=True, exist_ok=True)
     config = {
         "format": FORMAT,

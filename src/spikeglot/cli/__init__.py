@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(USAGE)
         return 0 if argv else EXIT_USAGE
     if argv[0] == "--version":
-        from spikeglot import __version__
+        from spikeglot.version import __version__
 
         sys.stdout.write(f"spikeglot {__version__}\n")
         return 0

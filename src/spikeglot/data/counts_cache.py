@@ -24,6 +24,7 @@ from spikeglot.data.session import Dropped, Session
 from spikeglot.data.sources.hdf5 import array_in, read_array
 from spikeglot.data.stored_array import StoredArray
 from spikeglot.settings import QualitySettings, WindowSettings
+from spikeglot.version import __version__
 
 FOLDER = ".counts"
 """Folder of the caches; searches for recordings pass over it, since its name begins with a dot."""
@@ -57,8 +58,6 @@ def cache_path(session: Session, window: WindowSettings, quality: QualitySetting
     The name stands for all that counts are made of: the prepared file as it is, the tables of the session, which Python
     may have changed since it was read, and the settings.
     """
-    from spikeglot import __version__
-
     spikes = vars(session)["spike_times_s"]
     if not isinstance(spikes, StoredArray):
         return None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import platform
 import subprocess
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from spikeglot.version import __version__
 from spikeglot.workers import n_usable_cores
 
 PACKAGE = Path(__file__).resolve().parents[2]
@@ -16,15 +16,11 @@ PACKAGE = Path(__file__).resolve().parents[2]
 @cache
 def describe_version() -> str:
     """Return the version, with the commit where the package runs from a git checkout: "0.1.0, commit 1a2b3c4"."""
-    try:
-        number = version("spikeglot")
-    except PackageNotFoundError:
-        from spikeglot import __version__ as number
     # a package that was installed into somebody else's repository is not tracked there
     if _git("ls-files", "__init__.py") != "__init__.py":
-        return number
+        return __version__
     changed = " with uncommitted changes" if _git("status", "--porcelain", "--untracked-files=no", ".") else ""
-    return f"{number}, commit {_git('rev-parse', '--short', 'HEAD')}{changed}"
+    return f"{__version__}, commit {_git('rev-parse', '--short', 'HEAD')}{changed}"
 
 
 @cache
