@@ -21,7 +21,7 @@ from spikeglot.data.simulate import SimulationSettings, simulate_sessions
 from spikeglot.data.sources.brainset import read_brainset
 from spikeglot.data.store import write_session
 from spikeglot.events import silent
-from spikeglot.randomness import generator
+from spikeglot.randomness import derive_seed
 from spikeglot.training.loop import batches
 from spikeglot.training.start import start_sessions
 
@@ -74,7 +74,7 @@ def drawing(size: Size) -> Row:
 
     def draw() -> None:
         step, batch = next(order)
-        masked_groups(sessions, batch, recipe.mask, generator(0, "masks", step))
+        masked_groups(sessions, batch, recipe.mask, derive_seed(0, "masks", step))
 
     return Row("data", "drawing a batch and its masks", "", 1e3 * in_turn({"": draw}, 3 * size.repeats)[""], "ms")
 

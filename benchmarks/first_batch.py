@@ -14,7 +14,7 @@ from spikeglot.api.common import part_tensors
 from spikeglot.api.usable import prepare_to_train
 from spikeglot.batch import SessionTensors, masked_groups
 from spikeglot.data.sessions import load_sessions
-from spikeglot.randomness import generator
+from spikeglot.randomness import derive_seed
 from spikeglot.settings import Recipe
 from spikeglot.training.loop import batches
 
@@ -26,7 +26,7 @@ def main(folder: str, n_sessions: str, n_bins: str) -> None:
     before_mb, began_s, began_wall_s = anonymous_mb(), clock_s(), time.perf_counter()
     parts = parts_of(recipe, paths)
     step, batch = next(batches(recipe, parts, start=0))
-    groups = masked_groups(parts, batch, recipe.mask, generator(0, "masks", step))
+    groups = masked_groups(parts, batch, recipe.mask, derive_seed(0, "masks", step))
     seconds, wall_s = clock_s() - began_s, time.perf_counter() - began_wall_s
     assert sum(len(group.counts) for group in groups) == PAPER.batch_size * recipe.mask.masks_per_trial
     after_mb = anonymous_mb()

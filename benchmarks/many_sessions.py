@@ -23,7 +23,7 @@ from benchmarks.timing import in_turn
 from spikeglot.batch import masked_groups
 from spikeglot.data.sources.arrays import from_counts
 from spikeglot.data.store import write_session
-from spikeglot.randomness import generator
+from spikeglot.randomness import derive_seed
 from spikeglot.training.loop import batches
 
 MANY = {"n_units": 100, "n_bins": 50, "n_trials": 100}
@@ -62,7 +62,7 @@ def drawing_from_files(size: Size, folder: Path, known: Sequence[Row]) -> Row:
 
     def draw() -> None:
         step, batch = next(order)
-        masked_groups(parts, batch, recipe.mask, generator(0, "masks", step))
+        masked_groups(parts, batch, recipe.mask, derive_seed(0, "masks", step))
 
     milliseconds = 1e3 * in_turn({"": draw}, 3 * size.repeats)[""]
     steps = [row.value for row in known if row.part == "training step" and row.what != "reference"]

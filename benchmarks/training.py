@@ -15,7 +15,7 @@ from benchmarks.sizes import Size, model_of, recipe_of, session_of, sessions_of
 from benchmarks.timing import in_turn
 from spikeglot.batch import masked_groups
 from spikeglot.precision import PRECISIONS, fast_products
-from spikeglot.randomness import generator
+from spikeglot.randomness import derive_seed
 from spikeglot.settings import FinetuneSettings
 from spikeglot.training.freezing import frozen_backbone
 from spikeglot.training.loop import training_step
@@ -85,11 +85,11 @@ class ProductWay:
         self.trials = torch.arange(size.batch_size // self.at_once)
 
     def __call__(self) -> float:
-        draws, names = generator(0, "masks", self.step), list(self.sessions)
+        seed, names = derive_seed(0, "masks", self.step), list(self.sessions)
         first = self.step * self.at_once
         batch = {names[(first + i) % len(names)]: self.trials for i in range(self.at_once)}
         with fast_products(), self.model.computing_in(self.precision):
-            groups = masked_groups(self.sessions, batch, self.recipe.mask, draws, self.model.token_units)
+            groups = masked_groups(self.sessions, batch, self.recipe.mask, seed, self.model.token_units)
             groups = [group.to(self.device) for group in groups]
             loss = training_step(self.model, self.optimiser, groups, self.recipe, self.step)
         self.step += 1

@@ -17,7 +17,7 @@ from spikeglot.data.counts import Counts
 from spikeglot.data.prepare import Prepared
 from spikeglot.data.splits import split_trials
 from spikeglot.events import Event, Listener, silent
-from spikeglot.masking.drawing import Layout
+from spikeglot.masking.drawing import Layout, Regions
 from spikeglot.masking.mask import Mask, make_mask
 from spikeglot.models.mtm import MtM
 from spikeglot.settings import Recipe, make_recipe
@@ -123,7 +123,7 @@ def make_checkpoint(recipe: Recipe | None = None, all_counts: tuple[Counts, ...]
 
 def layout_of(regions: tuple[str, ...] = REGIONS, n_trials: int = 30, n_bins: int = N_BINS) -> Layout:
     """Return the layout of a stack of trials of a session with these regions."""
-    return Layout(n_trials, n_bins, region_codes(np.array(regions, dtype=object)))
+    return Layout(n_trials, n_bins, Regions(region_codes(np.array(regions, dtype=object))))
 
 
 def predict(model: MtM, session: SessionTensors, mask: Mask, counts: Tensor | None = None) -> Tensor:

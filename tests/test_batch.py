@@ -121,7 +121,7 @@ def test_read_only_and_strided_counts_are_taken(factories):
 def test_groups_hold_the_trials_they_were_asked_for_each_with_masks_of_its_own(factories):
     sessions = sessions_by_id(factories.two_sessions())
     batch = {"a.1": torch.tensor([4, 0, 2]), "b/2": torch.tensor([7])}
-    groups = masked_groups(sessions, batch, MaskSettings(masks_per_trial=3), rng())
+    groups = masked_groups(sessions, batch, MaskSettings(masks_per_trial=3), 0)
     assert [group.session_id for group in groups] == ["a.1", "b/2"]
     for group, trials in zip(groups, batch.values(), strict=True):
         expected = trials.repeat(3)
@@ -134,19 +134,35 @@ def test_groups_hold_the_trials_they_were_asked_for_each_with_masks_of_its_own(f
 
 
 @pytest.mark.parametrize("draw", ["trial", "batch"])
-def test_the_same_generator_gives_the_same_groups(factories, draw):
+def test_the_same_seed_gives_the_same_groups(factories, draw):
     sessions = sessions_by_id(factories.two_sessions())
     batch = {"a.1": torch.arange(10), "b/2": torch.arange(10)}
     settings = MaskSettings(draw=draw)
-    first, again, other = (masked_groups(sessions, batch, settings, rng(seed)) for seed in (5, 5, 6))
+    first, again, other = (masked_groups(sessions, batch, settings, seed) for seed in (5, 5, 6))
     for a, b in zip(first, again, strict=True):
         assert torch.equal(a.mask.visible, b.mask.visible)
     assert any(not torch.equal(a.mask.visible, c.mask.visible) for a, c in zip(first, other, strict=True))
+
+
+def test_a_part_of_a_batch_has_the_masks_that_it_has_in_the_whole(factories):
+    """Ranks divide a step: the masks of none depend on what the others do."""
+    sessions = sessions_by_id(factories.two_sessions())
+    batch = {"a.1": torch.tensor([4, 0, 2]), "b/2": torch.tensor([7, 1])}
+    settings = MaskSettings(masks_per_trial=2)
+    whole = {group.session_id: group for group in masked_groups(sessions, batch, settings, 3)}
+    for parts in ({"a.1": slice(0, 5)}, {"a.1": slice(5, 6), "b/2": slice(0, 4)}):
+        groups = masked_groups(sessions, batch, settings, 3, parts=parts)
+        assert [group.session_id for group in groups] == list(parts)
+        for group, part in zip(groups, parts.values(), strict=True):
+            expected = whole[group.session_id].take(part)
+            assert torch.equal(group.counts, expected.counts)
+            assert torch.equal(group.start_s, expected.start_s)
+            assert all(torch.equal(value, vars(expected.mask)[name]) for name, value in vars(group.mask).items())
 
 
 def test_masks_do_not_depend_on_counts(factories):
     sessions = sessions_by_id(factories.two_sessions())
     emptied = {name: type(s)(name, torch.zeros_like(s.counts), s.start_s, s.region) for name, s in sessions.items()}
     batch = {"a.1": torch.arange(10)}
-    (a,), (b,) = (masked_groups(part, batch, MaskSettings(), rng()) for part in (sessions, emptied))
+    (a,), (b,) = (masked_groups(part, batch, MaskSettings(), 0) for part in (sessions, emptied))
     assert torch.equal(a.mask.target, b.mask.target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ from torch import Generator, Tensor
 from spikeglot.data.counts import Counts
 from spikeglot.data.session import UNKNOWN_REGION
 from spikeglot.data.stored_array import ArrayField, StoredArray, may_be_stored
-from spikeglot.masking.drawing import Layout
-from spikeglot.masking.mask import Mask, unmasked
+from spikeglot.masking.drawing import Layout, Regions
+from spikeglot.masking.mask import Mask, moved, rows, unmasked
 from spikeglot.masking.mixture import draw_mixture
+from spikeglot.randomness import generator
 from spikeglot.settings import MaskSettings
 
 
@@ -35,11 +37,11 @@ class Group:
 
     def take(self, trials: Tensor | slice) -> Group:
         """Return some of the trials."""
-        return Group(self.session_id, self.counts[trials], self.start_s[trials], self.mask.take(trials))
+        return Group(self.session_id, rows(self.counts, trials), rows(self.start_s, trials), self.mask.take(trials))
 
     def to(self, device: torch.device | str) -> Group:
-        """Return the group on another device."""
-        return Group(self.session_id, self.counts.to(device), self.start_s.to(device), self.mask.to(device))
+        """Return the group on another device; a GPU that is still at work is not waited for."""
+        return Group(self.session_id, moved(self.counts, device), moved(self.start_s, device), self.mask.to(device))
 
 
 class CountsField(ArrayField):
@@ -76,6 +78,11 @@ class SessionTensors:
     def n_units(self) -> int:
         return self._given.shape[2]
 
+    @cached_property
+    def regions(self) -> Regions:
+        """Where its units lie."""
+        return Regions(self.region)
+
     @property
     def _given(self) -> Tensor | StoredArray:
         return vars(self)["counts"]
@@ -85,11 +92,11 @@ class SessionTensors:
         given = self._given
         if isinstance(given, StoredArray):
             return as_tensor(given.take(trials if isinstance(trials, slice) else trials.numpy())).float()
-        return given[trials].float()
+        return rows(given, trials).float()
 
     def group(self, trials: Tensor | slice, mask: Mask) -> Group:
         """Return some trials with their masks."""
-        return Group(self.session_id, self.at(trials), self.start_s[trials], mask)
+        return Group(self.session_id, self.at(trials), rows(self.start_s, trials), mask)
 
     def whole(self, trials: Tensor, prompt: str = "none") -> Group:
         """Return some trials with nothing hidden."""
@@ -97,7 +104,7 @@ class SessionTensors:
 
     def layout(self, n_trials: int, token_units: int = 1) -> Layout:
         """Return what a scheme needs to know to draw masks for ``n_trials`` trials."""
-        return Layout(n_trials, self.n_bins, self.region, token_units)
+        return Layout(n_trials, self.n_bins, self.regions, token_units)
 
 
 MIN_SPIKES = 0.5
@@ -192,19 +199,22 @@ def masked_groups(
     sessions: Mapping[str, SessionTensors],
     batch: Mapping[str, Tensor],
     settings: MaskSettings,
-    draws: Generator,
+    seed: int,
     token_units: int = 1,
+    parts: Mapping[str, slice] | None = None,
 ) -> list[Group]:
     """Turn trial numbers into groups, drawing ``settings.masks_per_trial`` masks for every trial.
 
-    ``token_units`` is how many units share a token of the model, which hiding tokens at random has to know.
+    The masks of a session come from ``seed`` and its id alone, so that who works on some ``parts`` of the batch
+    (trials of sessions, by place) reads and draws nothing of the other sessions. ``token_units`` is how many units
+    share a token of the model, which hiding tokens at random has to know.
     """
     groups = []
-    for session_id, trials in batch.items():
+    for session_id, part in (dict.fromkeys(batch, slice(None)) if parts is None else parts).items():
         session = sessions[session_id]
-        repeated = trials.repeat(settings.masks_per_trial)
-        layout = session.layout(len(repeated), token_units)
-        groups.append(session.group(repeated, draw_mixture(settings, layout, draws)))
+        repeated = batch[session_id].repeat(settings.masks_per_trial)
+        mask = draw_mixture(settings, session.layout(len(repeated), token_units), generator(seed, session_id))
+        groups.append(session.group(repeated[part], mask.take(part)))
     return groups
 
 

@@ -21,8 +21,11 @@ def derive_seed(seed: int, *names: str | int) -> int:
 
 @contextmanager
 def seeded(seed: int, *names: str | int) -> Iterator[None]:
-    """Let what torch draws inside (dropout, weights) come from one purpose of a run; outside nothing changes."""
-    with torch.random.fork_rng():
+    """Let what torch draws inside (dropout, weights) come from one purpose of a run; outside nothing changes.
+
+    That is on the CPU and the current GPU; those of other processes are left alone.
+    """
+    with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_initialized() else []):
         torch.manual_seed(derive_seed(seed, *names))
         yield
 

@@ -15,7 +15,7 @@ from spikeglot.batch import masked_groups, sessions_by_id, to_tensors
 from spikeglot.data.session import Trace
 from spikeglot.data.simulate import SimulationSettings
 from spikeglot.data.stored_array import StoredArray
-from spikeglot.randomness import generator
+from spikeglot.randomness import derive_seed
 from spikeglot.training.loop import batches
 
 torch.set_num_threads(1)
@@ -79,7 +79,7 @@ def test_loading_reads_no_spikes_and_training_reads_the_trials_of_its_batches(fo
     assert [part.n_trials for part in parts.values()] == [28, 28]
     assert mapped == {"mapped": [], "taken": []}
     step, batch = next(batches(recipe, parts, start=0))
-    groups = masked_groups(parts, batch, recipe.mask, generator(0, "masks", step))
+    groups = masked_groups(parts, batch, recipe.mask, derive_seed(0, "masks", step))
     assert mapped["mapped"] == [".counts"] * len(batch)
     assert mapped["taken"] == [len(group.counts) for group in groups]
     assert sum(mapped["taken"]) == sum(len(trials) for trials in batch.values()) * recipe.mask.masks_per_trial

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from spikeglot.batch import masked_groups
-from spikeglot.randomness import generator
+from spikeglot.randomness import derive_seed
 from spikeglot.training.loop import batches, training_step
 from spikeglot.training.optimiser import make_optimiser
 from spikeglot.training.validation import Validation, mean_score
@@ -34,7 +34,7 @@ def trained_score(factories, architecture, seed):
     optimiser = make_optimiser(model, recipe.train)
     model.train()
     for step, batch in batches(recipe, train, start=0):
-        groups = masked_groups(train, batch, recipe.mask, generator(seed, "masks", step), model.token_units)
+        groups = masked_groups(train, batch, recipe.mask, derive_seed(seed, "masks", step), model.token_units)
         training_step(model, optimiser, groups, recipe, step)
     return mean_score(Validation(train, val, recipe).score(model, torch.device("cpu")))
 

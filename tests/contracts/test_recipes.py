@@ -6,7 +6,7 @@ import torch
 from spikeglot.batch import masked_groups
 from spikeglot.evaluation.exact import predict_tasks
 from spikeglot.masking.schemes import SCHEMES
-from spikeglot.randomness import generator
+from spikeglot.randomness import derive_seed
 from spikeglot.settings import ARCHITECTURES, TASKS
 from spikeglot.training.loop import batches, training_step
 from spikeglot.training.optimiser import make_optimiser
@@ -35,7 +35,7 @@ def trained(factories, architecture, changes):
     optimiser = make_optimiser(model, recipe.train)
     losses = []
     for step, batch in batches(recipe, sessions, start=0):
-        groups = masked_groups(sessions, batch, recipe.mask, generator(0, "masks", step), model.token_units)
+        groups = masked_groups(sessions, batch, recipe.mask, derive_seed(0, "masks", step), model.token_units)
         losses.append(training_step(model, optimiser, groups, recipe, step))
     return losses, model.eval(), sessions["a"]
 

@@ -61,13 +61,33 @@ def test_sessions_of_unlike_patches_train_without_it(factories, tmp_path):
     assert "patches" in told.reason
 
 
-def test_ranks_train_without_it(factories):
+@pytest.mark.parametrize(("train", "reason"), [
+    ({"batch_size": 9}, "9 trials, of which 2 ranks"),
+    ({"batch_size": 8, "sharding": "full"}, "sharding full"),
+])  # fmt: skip
+def test_ranks_with_unlike_work_or_parts_of_the_weights_train_without_it(factories, train, reason):
     told = []
-    recipe = factories.small_recipe(train={"compile": "on"})
+    recipe = factories.small_recipe(train={"compile": "on", **train})
     model = factories.make_model(recipe, {"a": factories.make_session()})
-    with compiling.compiled(model, recipe, CPU, told.append, Ranks(0, 2)):
+    with compiling.compiled(model, recipe, CPU, told.append, Ranks(0, 2)) as is_compiled:
+        assert not is_compiled
         assert model.architecture.compiled is None
-    assert "2 ranks" in told[0].reason
+    assert reason in told[0].reason
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_two_compiled_ranks_make_the_model_that_a_plain_one_makes(together, tmp_path):
+    together.scope()["pretrain"](tmp_path / "one", batch_size=10)
+    script = f"""
+listen = lambda event: print(event) if type(event).__name__ == "DoneWithout" else None
+pretrain({str(tmp_path / "two")!r}, batch_size=10, compile="on", listen=listen)
+from torch._dynamo.utils import counters
+print("compiled", counters["stats"]["unique_graphs"])
+"""
+    for status, out, said in together.run_script(script, 2):
+        assert (status, out.splitlines()) == (0, ["compiled 1"]), said
+    together.assert_equal_runs(tmp_path / "one", tmp_path / "two")
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
@@ -35,39 +34,36 @@ def test_a_dear_session_is_cut_and_cheap_ones_stay_together():
     assert [part.stop for part in parts] == [2, 4, 24]
 
 
-@pytest.fixture(scope="module")
-def step(factories):
-    """The groups of a step of two sessions, and what their trials cost."""
+N_TRIALS = {"a": 3, "b": 4}
+COSTS = {"a": 3.0, "b": 1.0}
+
+
+def test_a_session_with_more_units_costs_more(factories):
     sessions = {"a": factories.make_session("a", 12), "b": factories.make_session("b", 9, ("VISp",) * 5)}
-    model = factories.make_model(factories.small_recipe(), sessions)
-    masks = {name: factories.hide_first_unit(sessions[name], n) for name, n in {"a": 3, "b": 4}.items()}
-    return [sessions[name].group(slice(0, len(mask)), mask) for name, mask in masks.items()], trial_costs(model)
-
-
-def test_a_session_with_more_units_costs_more(step):
-    _, costs = step
+    costs = trial_costs(factories.make_model(factories.small_recipe(), sessions))
     assert costs["a"] > costs["b"] > 0
 
 
 @pytest.mark.parametrize("n_ranks", [1, 2, 3, 7])
-def test_shares_are_the_step_in_order(step, n_ranks):
-    groups, costs = step
-    shares = [own_share(groups, costs, Ranks(rank, n_ranks)) for rank in range(n_ranks)]
+def test_shares_are_the_step_in_order(n_ranks):
+    shares = [own_share(N_TRIALS, COSTS, Ranks(rank, n_ranks)) for rank in range(n_ranks)]
     assert sum(share.weight for share in shares) == pytest.approx(1)
-    for group in groups:
-        parts = [part for share in shares for part in share.groups if part.session_id == group.session_id]
-        assert torch.equal(torch.cat([part.counts for part in parts]), group.counts)
-        assert torch.equal(torch.cat([part.start_s for part in parts]), group.start_s)
-        assert torch.equal(torch.cat([part.mask.visible for part in parts]), group.mask.visible)
+    for session_id, n in N_TRIALS.items():
+        parts = [list(range(n))[share.parts[session_id]] for share in shares if session_id in share.parts]
+        assert [trial for part in parts for trial in part] == list(range(n))
 
 
-def test_ranks_without_a_trial_compute_one_that_does_not_count(step):
-    groups, costs = step
-    shares = [own_share(groups, costs, Ranks(rank, 9)) for rank in range(9)]
+def test_trials_of_one_cost_are_divided_into_as_many_for_each():
+    for n_ranks in (2, 3, 4, 6):
+        shares = [own_share({"a": 5, "b": 7}, {"a": 1.0, "b": 1.0}, Ranks(rank, n_ranks)) for rank in range(n_ranks)]
+        assert [sum(part.stop - part.start for part in s.parts.values()) for s in shares] == [12 // n_ranks] * n_ranks
+
+
+def test_ranks_without_a_trial_compute_one_that_does_not_count():
+    shares = [own_share(N_TRIALS, COSTS, Ranks(rank, 9)) for rank in range(9)]
     assert [share.weight for share in shares] == [pytest.approx(1 / 7)] * 7 + [0.0] * 2
-    assert [len(share.groups[0].mask) for share in shares] == [1] * 9
+    assert [sum(part.stop - part.start for part in share.parts.values()) for share in shares] == [1] * 9
 
 
-def test_alone_nothing_is_touched(step):
-    groups, costs = step
-    assert own_share(groups, costs, ALONE) == (groups, 1.0)
+def test_alone_all_is_done():
+    assert own_share(N_TRIALS, COSTS, ALONE) == ({"a": slice(None), "b": slice(None)}, 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Generator, Tensor
@@ -12,29 +13,49 @@ from spikeglot.masking.mask import Mask, make_mask
 
 
 @dataclass(frozen=True, eq=False)
+class Regions:
+    """Where the units of a session lie: ``of_unit`` (unit,), a code per region, -1 where it is not known."""
+
+    of_unit: Tensor
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def codes(self) -> Tensor:
+        """The codes of the regions (region,)."""
+        return self._counted[0]
+
+    @property
+    def sizes(self) -> Tensor:
+        """How many units lie in each (region,)."""
+        return self._counted[1]
+
+    @cached_property
+    def is_all(self) -> bool:
+        """Whether all units lie in one region: hiding it would show nothing."""
+        return len(self) == 1 and int(self.sizes) == len(self.of_unit)
+
+    @cached_property
+    def _counted(self) -> tuple[Tensor, Tensor]:
+        return self.of_unit[self.of_unit >= 0].unique(return_counts=True)
+
+
+@dataclass(frozen=True, eq=False)
 class Layout:
-    """The shape of a stack of trials: how many, how long, and the region code (unit,) of every unit (-1: none).
+    """The shape of a stack of trials: how many, how long, and where their units lie.
 
     ``token_units`` is how many neighbouring units share a token (the patches of NDT2).
     """
 
     n_trials: int
     n_bins: int
-    region: Tensor
+    regions: Regions
     token_units: int = 1
 
     @property
     def n_units(self) -> int:
-        return len(self.region)
-
-    @property
-    def n_regions(self) -> int:
-        return len(self.region[self.region >= 0].unique())
-
-    @property
-    def is_one_region(self) -> bool:
-        """Whether all units lie in one region: hiding it would show nothing."""
-        return self.n_regions == 1 and bool((self.region >= 0).all())
+        return len(self.regions.of_unit)
 
 
 def everywhere(layout: Layout) -> bool:
@@ -79,11 +100,11 @@ def draw_hidden(n_rows: int, n_items: int, ratio: float, generator: Generator, a
 
 def draw_region(layout: Layout, generator: Generator, min_units: int = 1) -> Tensor:
     """Draw a region per trial, uniformly over regions, and return (trial, unit) bool: the units inside it."""
-    codes, sizes = layout.region[layout.region >= 0].unique(return_counts=True)
-    large = codes[sizes >= min_units]
-    codes = large if len(large) else codes
+    regions = layout.regions
+    large = regions.codes[regions.sizes >= min_units]
+    codes = large if len(large) else regions.codes
     choice = torch.randint(len(codes), (layout.n_trials,), generator=generator, device=generator.device)
-    return layout.region == codes[choice][:, None]
+    return regions.of_unit == codes[choice][:, None]
 
 
 def hide_bins(hidden: Tensor, n_units: int, prompt: str, causal: bool = False) -> Mask:

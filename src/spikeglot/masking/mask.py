@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -42,15 +43,37 @@ class Mask:
 
     def take(self, trials: Tensor | slice) -> Mask:
         """Return the mask of some of the trials."""
-        return Mask(self.visible[trials], self.target[trials], self.prompt[trials], self.causal[trials])
+        return Mask(*(rows(part, trials) for part in (self.visible, self.target, self.prompt, self.causal)))
 
     def unprompted(self) -> Mask:
         """Return the same mask without telling the model which scheme or task it is."""
         return replace(self, prompt=torch.zeros_like(self.prompt))
 
     def to(self, device: torch.device | str) -> Mask:
-        """Return the mask on another device."""
-        return Mask(*(part.to(device) for part in (self.visible, self.target, self.prompt, self.causal)))
+        """Return the mask on another device; a GPU that is still at work is not waited for."""
+        return Mask(*(moved(part, device) for part in (self.visible, self.target, self.prompt, self.causal)))
+
+
+def rows(values: Tensor, chosen: Tensor | slice) -> Tensor:
+    """Return some rows; by number with ``index_select``, which copies whole rows and not entry by entry."""
+    return values[chosen] if isinstance(chosen, slice) else values.index_select(0, chosen)
+
+
+def moved(values: Tensor, device: torch.device | str) -> Tensor:
+    """Return values on another device; from memory that a GPU fetches them from itself, when it comes to it."""
+    if torch.device(device).type == "cuda" and values.device.type == "cpu":
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)
+
+
+def stacked(masks: Sequence[Mask]) -> Mask:
+    """Return one mask with the trials of all, in order."""
+    return Mask(
+        torch.cat([m.visible for m in masks]),
+        torch.cat([m.target for m in masks]),
+        torch.cat([m.prompt for m in masks]),
+        torch.cat([m.causal for m in masks]),
+    )
 
 
 def make_mask(visible: Tensor, target: Tensor, prompt: str, causal: bool = False) -> Mask:

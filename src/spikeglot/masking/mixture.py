@@ -8,7 +8,7 @@ import torch
 from torch import Generator
 
 from spikeglot.masking.drawing import Layout
-from spikeglot.masking.mask import Mask
+from spikeglot.masking.mask import Mask, stacked
 from spikeglot.masking.schemes import SCHEMES, draw
 from spikeglot.settings import MaskSettings
 
@@ -28,21 +28,12 @@ def draw_mixture(settings: MaskSettings, layout: Layout, generator: Generator) -
     n_draws = layout.n_trials if settings.draw == "trial" else 1
     choice = torch.randint(len(names), (n_draws,), generator=generator, device=generator.device)
     choice = choice.expand(layout.n_trials)
-    parts, order = [], []
-    for position, name in enumerate(names):
-        trials = (choice == position).nonzero()[:, 0]
-        if len(trials):
-            some = replace(layout, n_trials=len(trials))
-            parts.append(draw(name, some, settings.ratio.of(name), generator))
-            order.append(trials)
-    mask = _concatenate(parts).take(torch.cat(order).argsort())
+    sizes = choice.bincount(minlength=len(names)).tolist()
+    parts = [
+        draw(name, replace(layout, n_trials=n), settings.ratio.of(name), generator)
+        for name, n in zip(names, sizes, strict=True)
+        if n > 0
+    ]
+    # parts[0] has the trials that chose the first scheme, in order, and so on: back to the places that they came from
+    mask = parts[0] if len(parts) == 1 else stacked(parts).take(choice.argsort(stable=True).argsort())
     return mask if settings.prompted else mask.unprompted()
-
-
-def _concatenate(parts: list[Mask]) -> Mask:
-    return Mask(
-        torch.cat([p.visible for p in parts]),
-        torch.cat([p.target for p in parts]),
-        torch.cat([p.prompt for p in parts]),
-        torch.cat([p.causal for p in parts]),
-    )

@@ -111,7 +111,8 @@ class Factors(nn.Module):
         information = (seen @ outer).unflatten(1, (n_factors, n_factors))
         information = information + torch.eye(n_factors, device=x.device, dtype=x.dtype)
         evidence = (x * seen[:, None]) @ precise
-        covariance = torch.cholesky_inverse(torch.linalg.cholesky(information))
+        # unchecked, since a check waits for a GPU: identity plus a square is positive definite
+        covariance = torch.cholesky_inverse(torch.linalg.cholesky_ex(information).L)
         return evidence @ covariance, covariance
 
 

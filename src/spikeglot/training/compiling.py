@@ -27,25 +27,25 @@ MIN_STEPS = 2_000
 @contextmanager
 def compiled(
     model: MtM, recipe: Recipe, device: torch.device, listen: Listener, ranks: Ranks = ALONE
-) -> Iterator[None]:
-    """Inside, let the transformer of ``model`` run compiled if the recipe says so.
+) -> Iterator[bool]:
+    """Inside, let the transformer of ``model`` run compiled if the recipe says so; whether it does is the value.
 
     Where it was asked for and cannot be, ``listen`` is told once (`DoneWithout`), and the run goes on without.
     """
     architecture = model.architecture
     if not wants_compiler(recipe, device):
-        yield
+        yield False
         return
-    obstacle = _obstacle(model, ranks)
+    n_trials = recipe.train.batch_size * recipe.mask.masks_per_trial
+    obstacle = _obstacle(model, recipe, n_trials, ranks)
     if obstacle or not isinstance(architecture, Transformer):
         if recipe.train.compile == "on":
             listen(DoneWithout(WHAT, obstacle))
-        yield
+        yield False
         return
-    n_trials = recipe.train.batch_size * recipe.mask.masks_per_trial
-    architecture.compiled = _Compiled(architecture, n_trials, listen)
+    architecture.compiled = _Compiled(architecture, n_trials // ranks.size, listen)
     try:
-        yield
+        yield True
     finally:
         architecture.compiled = None
         # the compiler counts what it has compiled a function for, and gives up at a few models in one process
@@ -59,14 +59,16 @@ def wants_compiler(recipe: Recipe, device: torch.device) -> bool:
     return recipe.train.compile == "on"
 
 
-def _obstacle(model: MtM, ranks: Ranks) -> str:
+def _obstacle(model: MtM, recipe: Recipe, n_trials: int, ranks: Ranks) -> str:
     """Return why a model cannot be compiled, nothing if it can."""
     if not isinstance(model.architecture, Transformer):
         return f"only transformers are compiled, and model.architecture is {model.settings.architecture}"
     if len({model.stitcher(session_id).n_patches for session_id in model.session_ids}) > 1:
         return "sessions have unlike numbers of patches, and go through the transformer one by one"
-    if not ranks.is_alone:
-        return f"{ranks.size} ranks train together, and the trials of a rank change from step to step"
+    if recipe.train.sharding == "full" and not ranks.is_alone:
+        return "its weights lie in parts on all ranks (train.sharding full)"
+    if n_trials % ranks.size:
+        return f"a step has {n_trials} trials, of which {ranks.size} ranks cannot all have as many"
     return ""
 
 

@@ -7,15 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spikeglot.batch import Group
 from spikeglot.models.mtm import MtM
 from spikeglot.training.distributed import Ranks
 
 
 class Share(NamedTuple):
-    """The groups of one rank, and what part of all trials of the step they are."""
+    """What one rank does of a step: some trials of some sessions, and what part of all trials they are."""
 
-    groups: list[Group]
+    parts: dict[str, slice]
     weight: float
 
 
@@ -46,23 +45,23 @@ def divide(costs: Sequence[float], n_parts: int) -> list[slice]:
     return [slice(start, stop) for start, stop in zip(cuts, [*cuts[1:], n], strict=True)]
 
 
-def own_share(groups: list[Group], costs: Mapping[str, float], ranks: Ranks) -> Share:
-    """Return the part of a step's groups that is this rank's.
+def own_share(n_trials: Mapping[str, int], costs: Mapping[str, float], ranks: Ranks) -> Share:
+    """Return the part of a step that is this rank's; ``n_trials`` are those of the step, by session.
 
     Sessions stay whole where they can: only those at a border between ranks are cut. In a step with fewer trials than
     ranks, those that get none compute the first trial with weight 0, because all ranks must take part.
     """
     if ranks.is_alone:
-        return Share(groups, 1.0)
-    by_trial = [costs[group.session_id] for group in groups for _ in range(len(group.mask))]
+        return Share(dict.fromkeys(n_trials, slice(None)), 1.0)
+    by_trial = [costs[session_id] for session_id, n in n_trials.items() for _ in range(n)]
     part = divide(by_trial, ranks.size)[ranks.rank]
     n_own = part.stop - part.start
     if n_own == 0:
-        return Share([groups[0].take(slice(0, 1))], 0.0)
-    own, first = [], 0
-    for group in groups:
-        start, stop = max(part.start - first, 0), min(part.stop - first, len(group.mask))
+        return Share({next(iter(n_trials)): slice(0, 1)}, 0.0)
+    own, first = {}, 0
+    for session_id, n in n_trials.items():
+        start, stop = max(part.start - first, 0), min(part.stop - first, n)
         if start < stop:
-            own.append(group.take(slice(start, stop)))
-        first += len(group.mask)
+            own[session_id] = slice(start, stop)
+        first += n
     return Share(own, n_own / len(by_trial))

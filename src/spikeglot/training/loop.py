@@ -18,7 +18,7 @@ from spikeglot.events import Listener, Stopped, Validated
 from spikeglot.masking.mixture import usable_schemes
 from spikeglot.models.mtm import MtM
 from spikeglot.precision import fast_products, pick_precision
-from spikeglot.randomness import generator, seeded
+from spikeglot.randomness import derive_seed, generator, seeded
 from spikeglot.settings import Recipe
 from spikeglot.training.compiling import compiled
 from spikeglot.training.distributed import ALONE, Ranks, check_same_work
@@ -62,7 +62,10 @@ def train(
     validation = Validation(train_sessions, val_sessions, recipe, ranks)
     reports = StepReports(listen, recipe.train, device)
     precision = pick_precision(recipe.train.precision, device, recipe.model.width)
-    with fast_products(), model.computing_in(precision), compiled(model, recipe, device, listen, ranks):
+    with fast_products(), model.computing_in(precision), compiled(model, recipe, device, listen, ranks) as is_compiled:
+        if is_compiled:
+            # for batches of one size, so that every rank has as many trials
+            costs = dict.fromkeys(costs, 1.0)
         if position is None:
             position = Position(0, -math.inf, 0)
             # first of all something to resume from: the first validation may take a while
@@ -77,11 +80,12 @@ def train(
                 reports.begin()
                 if freeze is not None:
                     freeze(step)
-                draws = generator(recipe.seed, "masks", step)
-                groups = masked_groups(train_sessions, batch, recipe.mask, draws, model.token_units)
-                own, weight = own_share(groups, costs, ranks)
-                loss = training_step(model, optimiser, [g.to(device) for g in own], recipe, step, ranks, weight)
-                reports.add(step, loss, sum(len(group.mask) for group in groups))
+                n_trials = {name: recipe.mask.masks_per_trial * len(trials) for name, trials in batch.items()}
+                own, weight = own_share(n_trials, costs, ranks)
+                seed = derive_seed(recipe.seed, "masks", step)
+                groups = masked_groups(train_sessions, batch, recipe.mask, seed, model.token_units, own)
+                loss = training_step(model, optimiser, [g.to(device) for g in groups], recipe, step, ranks, weight)
+                reports.add(step, loss, sum(n_trials.values()))
                 position = Position(step + 1, position.best_mean, position.best_step)
                 is_last = step + 1 == steps
                 if is_last or (step + 1) % recipe.train.validate_every == 0:
@@ -125,9 +129,10 @@ def training_step(
     if loss.device.type == "cpu":
         check_finite(loss_of_all.item(), step, recipe.train)
     loss.backward()
-    trained = [p for p in model.parameters() if p.requires_grad]
+    # not of the model, whose modules are many where sessions are
+    trained = [p for group in optimiser.param_groups for p in group["params"] if p.requires_grad]
     ranks.mean_gradients([p for p in trained if not is_sharded(p)])
-    clip_gradients(trained, recipe.train.clip_norm)
+    clip_gradients([p for p in trained if p.grad is not None], recipe.train.clip_norm)
     optimiser.step()
     return loss_of_all
 

@@ -15,7 +15,7 @@ def draw(layout: Layout, ratio: float, generator: Generator) -> Mask:
 
 def usable(layout: Layout) -> bool:
     """Whether there is a region, and something beside it."""
-    return layout.n_regions >= 1 and not layout.is_one_region
+    return len(layout.regions) >= 1 and not layout.regions.is_all
 
 
 SCHEME = Scheme(draw, hides_units=True, usable=usable)

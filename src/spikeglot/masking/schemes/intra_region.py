@@ -18,7 +18,7 @@ def draw(layout: Layout, ratio: float, generator: Generator) -> Mask:
 
 def usable(layout: Layout) -> bool:
     """Whether there is a region."""
-    return layout.n_regions >= 1
+    return len(layout.regions) >= 1
 
 
 SCHEME = Scheme(draw, hides_units=True, usable=usable)

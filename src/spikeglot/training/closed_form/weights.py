@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from spikeglot.masking.drawing import Layout
+from spikeglot.masking.drawing import Layout, Regions
 from spikeglot.masking.schemes import draw
 from spikeglot.models.factors import Factors, cosines, unsure
 from spikeglot.training.closed_form.poisson import Fitted, Prior, regress_units
@@ -55,7 +55,7 @@ def gather_evidence(factors: Factors, counts: Tensor, hides_units: bool, draws: 
     if hides_units:
         visible, rows = torch.ones_like(counts), torch.arange(n_trials * n_bins)
     else:
-        mask = draw("temporal", Layout(n_trials, n_bins, torch.zeros(n_units)), HIDDEN_BINS, draws)
+        mask = draw("temporal", Layout(n_trials, n_bins, Regions(torch.zeros(n_units))), HIDDEN_BINS, draws)
         visible, rows = mask.visible.float(), mask.target[:, :, 0].flatten().nonzero()[:, 0]
     features = [x.flatten(0, 1) for x in factors.features(counts, visible, both_ways)]
     said = [x @ precise_loading(factors, s) for s, x in enumerate(features)]
