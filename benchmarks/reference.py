@@ -1,8 +1,8 @@
 """The same model the textbook way: what spikeglot is compared with, in speed and (a test) in numbers.
 
 Float32; separate projections for q, k and v; an attention mask that is always there, per trial and head; one session;
-a forward pass per held-out unit; loops for masks. It takes its weights from a model of spikeglot that starts from
-"zero".
+a forward pass per held-out unit; loops for masks; a histogram per window and unit. It takes its weights from a model of
+spikeglot that starts from "zero".
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import random
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -152,6 +153,19 @@ def reference_held_out(
         predicted = reference(counts, ~its_hidden.expand_as(counts), prompts, is_causal)
         log_rate[:, its_target] = predicted[:, its_target]
     return log_rate
+
+
+def reference_counts(
+    times_s: np.ndarray, unit: np.ndarray, n_units: int, starts_s: np.ndarray, n_bins: int, bin_size_s: float
+) -> np.ndarray:
+    """Count sorted spikes into (window, time, unit), a histogram for each window and unit."""
+    counts = np.zeros((len(starts_s), n_bins, n_units))
+    for window, start_s in enumerate(starts_s):
+        edges = start_s + bin_size_s * np.arange(n_bins + 1)
+        inside = slice(*np.searchsorted(times_s, edges[[0, -1]]))
+        for one in range(n_units):
+            counts[window, :, one] = np.histogram(times_s[inside][unit[inside] == one], edges)[0]
+    return counts
 
 
 def copied(module: nn.Module) -> nn.Module:

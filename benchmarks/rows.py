@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Row:
     """One number: of which ``part``, of ``what``, in which ``precision``, with its ``unit``.
 
-    ``of_ceiling`` is the share of the sustained rate of matrix products in this precision; ``times_reference`` how many
-    times the plain reference takes; ``note`` what else is to be known.
+    ``of_ceiling`` is the share of the sustained rate of matrix products in this precision or, of the data path, of the
+    rate of memory; ``times_reference`` how many times the plain reference takes; ``note`` what else is to be known.
     """
 
     part: str
@@ -21,6 +21,12 @@ class Row:
     of_ceiling: float | None = None
     times_reference: float | None = None
     note: str = ""
+
+
+def ceiling_bytes(rows: list[Row]) -> float:
+    """Return the measured bytes/s of memory, read and written."""
+    (rate,) = [row.value for row in rows if row.part == "ceiling" and row.unit == "GB/s"]
+    return rate * 1e9
 
 
 def ceiling_flops(rows: list[Row], precision: str) -> float:

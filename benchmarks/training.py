@@ -24,14 +24,18 @@ from spikeglot.training.optimiser import make_optimiser
 
 def training_rows(size: Size, device: torch.device, known: list[Row]) -> list[Row]:
     """Return what a step takes, masks included: the reference, one session, several mixed in a batch, fine-tuning."""
-    ways: dict[str, Callable[[], object]] = {"reference": reference_way(size, device)}
+    ways: dict[str, Callable[[], object]] = {
+        "reference": reference_way(size, device),
+        "reference stitchers": reference_way(size, device, frozen=True),
+    }
     for precision in precisions(size, device):
         ways[f"one session {precision}"] = ProductWay(size, device, precision)
         ways[f"mixed {precision}"] = ProductWay(size, device, precision, n_sessions=size.n_mixed)
         ways[f"stitchers {precision}"] = ProductWay(size, device, precision, frozen=True)
     seconds = in_turn(ways, size.repeats)
-    plain = seconds["reference"]
-    rows, tuning = [_row("reference", "float32", plain, size, known, plain)], []
+    plain, plain_stitchers = seconds["reference"], seconds["reference stitchers"]
+    rows = [_row("reference", "float32", plain, size, known, plain)]
+    tuning = [_tuning_row("step, stitchers only, reference", "float32", plain_stitchers, plain_stitchers)]
     for precision in precisions(size, device):
         one, mixed, stitchers = (seconds[f"{what} {precision}"] for what in ("one session", "mixed", "stitchers"))
         rows.append(_row("one session", precision, one, size, known, plain))
@@ -39,8 +43,12 @@ def training_rows(size: Size, device: torch.device, known: list[Row]) -> list[Ro
         rows.append(_row(f"{size.n_mixed} sessions mixed", precision, mixed, size, known, plain, note))
         # fine-tuning everything is the step of one session: only what is frozen differs
         note = f"{stitchers / one:.2f} x one session with everything"
-        tuning.append(Row("fine-tuning", "step, stitchers only", precision, 1e3 * stitchers, "ms", note=note))
+        tuning.append(_tuning_row("step, stitchers only", precision, stitchers, plain_stitchers, note))
     return rows + tuning
+
+
+def _tuning_row(what: str, precision: str, seconds: float, plain: float, note: str = "") -> Row:
+    return Row("fine-tuning", what, precision, 1e3 * seconds, "ms", times_reference=plain / seconds, note=note)
 
 
 def _row(what: str, precision: str, seconds: float, size: Size, known: list[Row], plain: float, note: str = "") -> Row:
@@ -48,10 +56,15 @@ def _row(what: str, precision: str, seconds: float, size: Size, known: list[Row]
     return Row("training step", what, precision, 1e3 * seconds, "ms", share, plain / seconds, note)
 
 
-def reference_way(size: Size, device: torch.device) -> Callable[[], object]:
-    """Return a function that does one step of the reference, masks included."""
+def reference_way(size: Size, device: torch.device, *, frozen: bool = False) -> Callable[[], object]:
+    """Return a function that does one step of the reference, masks included; ``frozen``: of what a session owns."""
     recipe, session = recipe_of(size), session_of(size)
     reference = Reference(model_of(recipe, {"0": session}), "0").to(device).train()
+    if frozen:
+        reference.requires_grad_(False)
+        own = [*reference.read_in.parameters(), *reference.readout.parameters(), reference.session]
+        for parameter in own:
+            parameter.requires_grad_(True)
     optimiser = reference_optimiser(reference, recipe.train.learning_rate, recipe.train.weight_decay)
     rng = random.Random(0)
 

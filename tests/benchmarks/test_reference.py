@@ -8,9 +8,17 @@ import pytest
 import torch
 
 from benchmarks.evaluation import ask_product, ask_reference, asked_of
-from benchmarks.reference import Reference, draw_masks, reference_loss, reference_optimiser, reference_step
+from benchmarks.reference import (
+    Reference,
+    draw_masks,
+    reference_counts,
+    reference_loss,
+    reference_optimiser,
+    reference_step,
+)
 from benchmarks.sizes import QUICK, model_of, recipe_of, session_of
 from spikeglot.batch import Group
+from spikeglot.data.binning import bin_spikes
 from spikeglot.masking.mask import Mask
 from spikeglot.settings import TASKS
 from spikeglot.training.loop import training_step
@@ -94,3 +102,10 @@ def test_exact_evaluation_is_the_same(session, task):
     theirs = ask_reference(reference.eval(), session.counts[: SIZE.n_tested].float(), asked)
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
     assert not np.isnan(ours[:, -1]).all()
+
+
+def test_counts_are_the_same():
+    rng = np.random.default_rng(0)
+    times_s, unit = np.sort(rng.uniform(0, 3, 2_000)), rng.integers(0, 7, 2_000)
+    sizes = (7, np.array([1.3, 0.2]), 10, 0.05)
+    assert np.array_equal(bin_spikes(times_s, unit, *sizes), reference_counts(times_s, unit, *sizes))

@@ -1,12 +1,9 @@
 """A compiled transformer trains as the one that is written, or the run goes on without it and says so once."""
 
-import os
 import shutil
-import signal
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from spikeglot.events import DoneWithout, StepDone
 from spikeglot.training import compiling
@@ -102,20 +99,3 @@ def test_compiled_training_loses_what_plain_training_loses(factories, tmp_path, 
     assert not torch.equal(losses, plain), "it was compiled"
     again, _ = run_of(factories, tmp_path / "again", "on", **model)
     assert torch.equal(losses, again)
-
-
-@pytest.mark.slow
-@needs_compiler
-def test_going_on_compiled_equals_never_stopping(factories, tmp_path):
-    recipe = factories.small_recipe(train={"compile": "on"})
-
-    def stop(event):
-        if isinstance(event, StepDone) and event.step == 6:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    assert factories.train_run(tmp_path / "whole", recipe)
-    assert not factories.train_run(tmp_path / "run", recipe, listen=stop)
-    assert factories.train_run(tmp_path / "run", recipe, resume=True)
-    for part in ("model", "optimiser"):
-        whole, run = (load_file(tmp_path / name / "last" / f"{part}.safetensors") for name in ("whole", "run"))
-        assert all(torch.equal(value, run[name]) for name, value in whole.items())

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,11 @@ from spikeglot.events import StepDone, Stopped, Validated
 
 STEPS = 12
 """37 training trials in batches of 8 are epochs of 5 steps; validations are at 0, 4, 8 and 12."""
+
+
+needs_compiler = pytest.mark.skipif(
+    not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler"
+)
 
 
 class Killed(Exception):
@@ -110,10 +116,17 @@ def test_going_on_after_a_kill_equals_never_stopping(factories, recipe, whole, t
     assert_same_run(whole, tmp_path / "run")
 
 
-def test_going_on_is_exact_where_sessions_share_by_another_rule(factories, recipe, whole, tmp_path):
-    other = recipe.model_copy(update={"train": recipe.train.model_copy(update={"session_exponent": 0.0})})
+@pytest.mark.parametrize("train", [
+    {"session_exponent": 0.0},
+    {"precision": "bfloat16"},
+    pytest.param({"compile": "on"}, marks=[pytest.mark.slow, needs_compiler]),
+])  # fmt: skip
+def test_going_on_is_exact_under_other_settings_too(factories, recipe, whole, tmp_path, train):
+    other = recipe.model_copy(update={"train": recipe.train.model_copy(update=train)})
     assert factories.train_run(tmp_path / "whole", other)
-    assert [row["loss"] for row in log_rows(whole)] != [row["loss"] for row in log_rows(tmp_path / "whole")]
+    usual, own = tensors_of(whole), tensors_of(tmp_path / "whole")
+    assert any(not torch.equal(value, own[name]) for name, value in usual.items()), "the setting has a say"
+    assert torch.bfloat16 not in {value.dtype for value in own.values()}, "what is kept is not rounded"
     assert not factories.train_run(tmp_path / "run", other, listen=interrupt_after(6, "asked"))
     assert factories.train_run(tmp_path / "run", other, resume=True)
     assert_same_run(tmp_path / "whole", tmp_path / "run")
