@@ -21,6 +21,7 @@ from benchmarks.data import data_rows
 from benchmarks.evaluation import evaluation_rows
 from benchmarks.machine import ROOT, describe, name_of
 from benchmarks.memory import memory_rows
+from benchmarks.ranks import ranks_rows
 from benchmarks.rows import Row
 from benchmarks.scaling import scaling_rows
 from benchmarks.shares import share_rows
@@ -37,6 +38,7 @@ PARTS = {
     "data": lambda size, device, rows: data_rows(size, rows),
     "scaling": scaling_rows,
     "compiler": compiler_rows,
+    "ranks": lambda size, device, rows: ranks_rows(size),
 }
 USUAL = ("training", "shares", "curve", "evaluation", "memory", "data")
 

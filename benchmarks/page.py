@@ -18,7 +18,7 @@ from benchmarks.machine import ROOT
 PAGE = ROOT / "docs" / "explain" / "speed.md"
 RESULTS = ROOT / "benchmarks" / "results"
 TABLE = re.compile(r"(<!-- table of ([^>]*?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
-SPEAKING = ("ceiling", "data", "evaluation", "import", "scaling", "share of a step")
+SPEAKING = ("ceiling", "data", "evaluation", "import", "ranks", "scaling", "share of a step")
 """Parts whose rows say of themselves what they are."""
 RATIOS = {"of_ceiling": "of the ceiling", "times_reference": "x reference"}
 

@@ -17,6 +17,8 @@ from spikeglot.batch import masked_groups
 from spikeglot.precision import PRECISIONS, fast_products
 from spikeglot.randomness import derive_seed
 from spikeglot.settings import FinetuneSettings
+from spikeglot.training.distributed import ALONE, Ranks
+from spikeglot.training.division import own_share, trial_costs
 from spikeglot.training.freezing import frozen_backbone
 from spikeglot.training.loop import training_step
 from spikeglot.training.optimiser import make_optimiser
@@ -81,11 +83,18 @@ def reference_way(size: Size, device: torch.device, *, frozen: bool = False) -> 
 class ProductWay:
     """Each call does the next step as the loop does it, masks included; sessions of which a batch has no room wait.
 
-    ``frozen`` trains stitchers only, as ``finetune --method stitchers`` does.
+    ``frozen`` trains stitchers only, as ``finetune --method stitchers`` does. With several ``ranks`` it is their share.
     """
 
     def __init__(
-        self, size: Size, device: torch.device, precision: str, n_sessions: int = 1, *, frozen: bool = False
+        self,
+        size: Size,
+        device: torch.device,
+        precision: str,
+        n_sessions: int = 1,
+        *,
+        frozen: bool = False,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.device, self.precision, self.step = device, PRECISIONS[precision], 0
         self.recipe, self.sessions = recipe_of(size), sessions_of(size, n_sessions)
@@ -96,14 +105,16 @@ class ProductWay:
         self.optimiser = make_optimiser(self.model, self.recipe.train)
         self.at_once = min(n_sessions, size.batch_size)
         self.trials = torch.arange(size.batch_size // self.at_once)
+        self.ranks, self.costs = ranks, trial_costs(self.model)
 
     def __call__(self) -> float:
         seed, names = derive_seed(0, "masks", self.step), list(self.sessions)
         first = self.step * self.at_once
         batch = {names[(first + i) % len(names)]: self.trials for i in range(self.at_once)}
         with fast_products(), self.model.computing_in(self.precision):
-            groups = masked_groups(self.sessions, batch, self.recipe.mask, seed, self.model.token_units)
+            own, weight = own_share({name: len(some) for name, some in batch.items()}, self.costs, self.ranks)
+            groups = masked_groups(self.sessions, batch, self.recipe.mask, seed, self.model.token_units, own)
             groups = [group.to(self.device) for group in groups]
-            loss = training_step(self.model, self.optimiser, groups, self.recipe, self.step)
+            loss = training_step(self.model, self.optimiser, groups, self.recipe, self.step, self.ranks, weight)
         self.step += 1
         return loss.item()

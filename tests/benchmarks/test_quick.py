@@ -38,9 +38,9 @@ def test_what_is_computed_here_is_measured_and_kept(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_what_takes_processes_of_its_own_is_measured(tmp_path):
-    rows, _, _ = measured(("memory", "data", "scaling"), tmp_path)
+    rows, _, _ = measured(("memory", "data", "scaling", "ranks"), tmp_path)
     parts = [row["part"] for row in rows]
-    assert set(parts) - {"evaluation memory"} == {"ceiling", "data", "fine-tuning", "import", "scaling"}
+    assert set(parts) - {"evaluation memory"} == {"ceiling", "data", "fine-tuning", "import", "ranks", "scaling"}
     assert parts.count("evaluation memory") in (0, 2), "not every system tells"
     assert all(row["value"] > 0 for row in rows if row["part"] not in ("import", "evaluation memory"))
 
