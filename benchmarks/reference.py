@@ -148,7 +148,8 @@ def reference_held_out(
     """
     log_rate = torch.full_like(counts, math.nan)
     n = len(counts)
-    prompts, is_causal = torch.full((n,), PROMPTS.index(prompt)), torch.full((n,), causal)
+    prompts = torch.full((n,), PROMPTS.index(prompt), device=counts.device)
+    is_causal = torch.full((n,), causal, device=counts.device)
     for its_hidden, its_target in zip(hidden, target, strict=True):
         predicted = reference(counts, ~its_hidden.expand_as(counts), prompts, is_causal)
         log_rate[:, its_target] = predicted[:, its_target]

@@ -154,10 +154,21 @@ def test_a_part_of_a_batch_has_the_masks_that_it_has_in_the_whole(factories):
         groups = masked_groups(sessions, batch, settings, 3, parts=parts)
         assert [group.session_id for group in groups] == list(parts)
         for group, part in zip(groups, parts.values(), strict=True):
-            expected = whole[group.session_id].take(part)
-            assert torch.equal(group.counts, expected.counts)
-            assert torch.equal(group.start_s, expected.start_s)
-            assert all(torch.equal(value, vars(expected.mask)[name]) for name, value in vars(group.mask).items())
+            its = whole[group.session_id]
+            assert torch.equal(group.counts, its.counts[part])
+            assert torch.equal(group.start_s, its.start_s[part])
+            assert all(torch.equal(value, vars(its.mask)[name][part]) for name, value in vars(group.mask).items())
+
+
+@pytest.mark.parametrize("draw", ["trial", "batch"])
+@pytest.mark.parametrize("n_trials", [1, 5])
+def test_no_two_entries_of_a_mask_share_their_memory(factories, draw, n_trials):
+    """A GPU could not be given them: memory that it fetches from is written entry by entry."""
+    sessions = sessions_by_id(factories.two_sessions())
+    for seed in range(20):
+        (group,) = masked_groups(sessions, {"a.1": torch.arange(n_trials)}, MaskSettings(draw=draw), seed)
+        for part in (group.counts, group.start_s, *vars(group.mask).values()):
+            assert torch._debug_has_internal_overlap(part) == 0
 
 
 def test_masks_do_not_depend_on_counts(factories):

@@ -35,10 +35,6 @@ class Group:
     start_s: Tensor
     mask: Mask
 
-    def take(self, trials: Tensor | slice) -> Group:
-        """Return some of the trials."""
-        return Group(self.session_id, rows(self.counts, trials), rows(self.start_s, trials), self.mask.take(trials))
-
     def to(self, device: torch.device | str) -> Group:
         """Return the group on another device; a GPU that is still at work is not waited for."""
         return Group(self.session_id, moved(self.counts, device), moved(self.start_s, device), self.mask.to(device))
@@ -113,7 +109,8 @@ MIN_SPIKES = 0.5
 
 def mean_count(counts: Tensor) -> Tensor:
     """Return the mean count per bin (unit,) of (trial, time, unit), at least `MIN_SPIKES` over all entries."""
-    return counts.float().mean((0, 1)).clamp_min(MIN_SPIKES / (counts.shape[0] * counts.shape[1]))
+    n_bins = counts.shape[0] * counts.shape[1]
+    return (counts.sum((0, 1)).float() / n_bins).clamp_min(MIN_SPIKES / n_bins)
 
 
 def region_codes(regions: np.ndarray) -> Tensor:

@@ -18,7 +18,7 @@ from spikeglot.settings import FactorSettings
 from spikeglot.training.closed_form.analysis import factor_analysis
 from spikeglot.training.closed_form.fit import fit_factors, learn_unit_prior
 from spikeglot.training.closed_form.poisson import Prior, learn_prior, poisson_regression
-from spikeglot.training.closed_form.weights import course, leave_one_out, precise_loading
+from spikeglot.training.closed_form.weights import course, leave_one_out
 
 
 def gaussian_samples(n=3000, n_units=12, k=3, seed=0):
@@ -64,7 +64,7 @@ def test_leaving_a_unit_out_is_hiding_it():
         loading, private = factor_analysis(gaussian_samples(), 3)
         factors.loading[0].copy_(loading)
         factors.log_private[0].copy_(private.log())
-        found = leave_one_out(factors, 0, x, x @ precise_loading(factors, 0), torch.tensor([0, 5, 11]))
+        found = leave_one_out(factors, 0, x, x @ factors.precise_loading(0), torch.tensor([0, 5, 11]))
         for row, unit in enumerate([0, 5, 11]):
             seen = torch.ones(50, 12)
             seen[:, unit] = 0

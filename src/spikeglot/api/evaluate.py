@@ -35,7 +35,7 @@ def evaluate(
     tasks: Sequence[str] = TASKS,
     baselines: Sequence[str] = tuple(BASELINES),
     prompt: str | None = None,
-    memory_mb: int = 256,
+    memory_mb: int | None = None,
     precision: str = "float32",
     device: str = "auto",
     groups: int | None = None,
@@ -82,8 +82,8 @@ def evaluate(
         "precision": precision,
         "device": device,
     }
-    if workers in (None, 1):
-        checkpoint.model.to(pick_device(device))
+    # workers are given the model on the CPU, and move it to a device of their own
+    checkpoint.model.to(pick_device(device) if workers in (None, 1) else "cpu")
     name = "mtm" if groups is None else f"mtm-{groups}-groups"
     asked = {session_id: _asked(tasks, one, groups, checkpoint.recipe.seed) for session_id, one in prepared.items()}
     parts = (

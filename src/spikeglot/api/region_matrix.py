@@ -33,7 +33,7 @@ def region_matrix(
     sessions: Session | Iterable[Session],
     *,
     prompt: str = "intra-region",
-    memory_mb: int = 256,
+    memory_mb: int | None = None,
     device: str = "auto",
     listen: Listener = silent,
 ) -> pd.DataFrame:
@@ -69,7 +69,7 @@ def region_matrix(
 
 
 def _session_rows(
-    checkpoint: Checkpoint, one: Prepared, prompt: str, memory_mb: int, listen: Listener
+    checkpoint: Checkpoint, one: Prepared, prompt: str, memory_mb: int | None, listen: Listener
 ) -> list[pd.DataFrame]:
     """Rows of one session, source by source: predictions of all of them at once would not fit into memory."""
     counts, split, model = one.counts, one.split, checkpoint.model

@@ -86,7 +86,7 @@ def translate(
     target: str | Sequence[str],
     trials: str = "test",
     prompt: str = "intra-region",
-    memory_mb: int = 256,
+    memory_mb: int | None = None,
     device: str = "auto",
     listen: Listener = silent,
 ) -> Translation:

@@ -20,6 +20,7 @@ from spikeglot.settings import (
 
 Data = Annotated[tuple[str, ...], Positional, arg(metavar="DATA...", help_behavior_hint="")]
 Switch = Annotated[bool, arg(help_behavior_hint="")]
+USUAL_MEMORY = "(default: 256, on a GPU a quarter of what is free)"
 Task = Literal["co-smoothing", "inter-region", "intra-region", "forward"]
 Baseline = Literal["mean-rate", "psth", "drift", "smoothed-counts", "ridge", "poisson-pcr", "reduced-rank"]
 """Spelled out, so that --help need not load them; a test holds that these are all there are."""
@@ -163,8 +164,8 @@ class Evaluate(Common):
     """Tasks to score."""
     baselines: tuple[Baseline, ...] = get_args(Baseline)
     """Baselines to score; none after the flag leaves them out."""
-    memory_mb: int = 256
-    """Bound on the memory of an evaluation batch."""
+    memory_mb: Annotated[int | None, arg(metavar="N", help_behavior_hint=USUAL_MEMORY)] = None
+    """Bound on the memory of an evaluation batch, in MB."""
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     """Numbers inside the model: bfloat16 is faster on some devices, and less exact; auto takes it where it pays."""
     groups: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: every unit alone)")] = None
@@ -221,8 +222,8 @@ class Translate(Common):
     """Trials to predict; the matrix is always of the test trials."""
     prompt: Literal["intra-region", "inter-region", "none"] = "intra-region"
     """What the model is told: that it sees one region only, that a region is hidden from it, or nothing."""
-    memory_mb: int = 256
-    """Bound on the memory of a batch."""
+    memory_mb: Annotated[int | None, arg(metavar="N", help_behavior_hint=USUAL_MEMORY)] = None
+    """Bound on the memory of a batch, in MB."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spikeglot.batch import SessionTensors
 from spikeglot.events import Listener, Progress, silent
-from spikeglot.masking.mask import PROMPTS
+from spikeglot.masking.mask import PROMPTS, moved
 from spikeglot.masking.tasks import Questions, ask, questions
 from spikeglot.models.held_out import HeldOut
 from spikeglot.models.layers import PLAIN_TOKENS
@@ -19,6 +19,8 @@ from spikeglot.models.mtm import MtM
 from spikeglot.precision import fast_products, pick_precision
 from spikeglot.settings import TASKS
 
+USUAL_MB = 256
+"""What a batch may keep alive if nobody says otherwise, on a CPU; there more would not be faster."""
 ARRAYS_PER_PAIR = 16
 """About how many float32 arrays (time, unit) one pair keeps alive where bins are hidden."""
 ARRAYS_PER_TRIAL = 16
@@ -41,7 +43,7 @@ def predict_tasks(
     tasks: Sequence[str] = TASKS,
     prompted: bool = True,
     prompt: str = "",
-    memory_mb: int = 256,
+    memory_mb: int | None = None,
     precision: str = "float32",
     group: Tensor | None = None,
     listen: Listener = silent,
@@ -51,9 +53,10 @@ def predict_tasks(
     Returns per task the log-rates (trial, time, unit) float32, natural logs of expected counts per bin, NaN where
     the task asks for nothing. The model sees the visible counts of each question only. It is told the prompt of the
     task, or ``prompt`` (of `spikeglot.masking.mask.PROMPTS`), or nothing where it is not ``prompted``. ``memory_mb``
-    bounds the size of a batch. In ``precision`` "bfloat16" the architecture computes faster and less exactly; "auto"
-    takes it for wide models on devices with units for it. With ``group`` (unit,), of
-    `spikeglot.masking.tasks.held_out_groups`, units are not hidden one by one: that is an approximation.
+    bounds the size of a batch (by default `USUAL_MB`, on a GPU a quarter of what is free). In ``precision`` "bfloat16"
+    the architecture computes faster and less exactly; "auto" takes it for wide models on devices with units for it.
+    With ``group`` (unit,), of `spikeglot.masking.tasks.held_out_groups`, units are not hidden one by one: that is an
+    approximation.
     """
     n_bins = session.n_bins
     asked = {task: replace(questions(task, session.region, n_bins, group), prompt=prompt) for task in tasks}
@@ -87,7 +90,7 @@ def predict_questions(
     asked: Questions,
     *,
     prompted: bool = True,
-    memory_mb: int = 256,
+    memory_mb: int | None = None,
     precision: str = "float32",
     tell: Callable[[int], None] = lambda n_pairs: None,
 ) -> np.ndarray:
@@ -100,9 +103,10 @@ def predict_questions(
     model.eval()
     index = torch.from_numpy(np.asarray(trials))
     predict = predict_hidden_bins if asked.n_hidden_bins else predict_hidden_units
-    kind = pick_precision(precision, next(model.parameters()).device, model.settings.width)
+    device = next(model.parameters()).device
+    kind = pick_precision(precision, device, model.settings.width)
     with fast_products(), model.computing_in(kind):
-        log_rate = predict(model, session, index, asked, prompted, memory_mb * 2**20 // 4, tell)
+        log_rate = predict(model, session, index, asked, prompted, floats_at_most(memory_mb, device), tell)
     model.train(was_training)
     return log_rate.numpy()
 
@@ -119,23 +123,25 @@ def predict_hidden_units(
     """Predict questions that hide whole units, many questions of all trials at once; ``n_floats`` bounds a batch."""
     device = next(model.parameters()).device
     n_bins, n_units = session.n_bins, session.n_units
-    log_rate = torch.full((len(index), n_bins, n_units), float("nan"))
+    log_rate = torch.full((len(index), n_bins, n_units), float("nan"), device=device)
     stitcher = model.stitcher(session.session_id)
     n_pairs = pairs_at_once(model, session, n_floats * 3 // 4)
     n_trials = max(1, min(n_pairs, n_floats // 4 // (ARRAYS_PER_TRIAL * n_bins * n_units)))
     if stitcher.silence_is_hidden:
         n_trials = 1
-    for some in torch.arange(len(index)).split(n_trials) if len(index) and len(asked) else ():
+    for first in range(0, len(index), n_trials) if len(asked) else ():
+        some = slice(first, min(first + n_trials, len(index)))
         counts, start_s = session.at(index[some]), session.start_s[index[some]]
-        held_out = HeldOut(model, session.session_id, counts.to(device), start_s.to(device))
+        held_out = HeldOut(model, session.session_id, moved(counts, device), moved(start_s, device))
         spiking = counts[0].any(0) if stitcher.silence_is_hidden else None
-        for visible, targets, n_asked in passes(asked, spiking, max(1, n_pairs // len(some))):
+        for visible, targets, n_asked in passes(asked, spiking, max(1, n_pairs // len(counts))):
             prompt = torch.full((len(visible),), PROMPTS.index(asked.told if prompted else "none"))
-            found = held_out.predict(visible.to(device), [t.to(device) for t in targets], prompt.to(device))
+            targets = [moved(units, device) for units in targets]
+            found = held_out.predict(moved(visible, device), targets, moved(prompt, device))
             for units, values in zip(targets, found, strict=True):
-                log_rate[some[:, None], :, units] = values.cpu().transpose(1, 2)
-            tell(n_asked * len(some))
-    return log_rate
+                log_rate[some, :, units] = values
+            tell(n_asked * len(counts))
+    return log_rate.cpu()
 
 
 def passes(asked: Questions, spiking: Tensor | None, at_once: int) -> Iterator[tuple[Tensor, list[Tensor], int]]:
@@ -177,6 +183,13 @@ def predict_hidden_bins(
         log_rate[trial[pair], time, unit] = predicted[pair, time, unit]
         tell(len(row))
     return log_rate
+
+
+def floats_at_most(memory_mb: int | None, device: torch.device) -> int:
+    """Return how many floats a batch may keep alive."""
+    if memory_mb is None and device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] // 4 // 4
+    return (USUAL_MB if memory_mb is None else memory_mb) * 2**20 // 4
 
 
 def pairs_at_once(model: MtM, session: SessionTensors, n_floats: int, arrays: int = 0) -> int:

@@ -51,7 +51,7 @@ def predict_from_regions(
     *,
     prompt: str = "intra-region",
     prompted: bool = True,
-    memory_mb: int = 256,
+    memory_mb: int | None = None,
     listen: Listener = silent,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Predict the whole session from each of its ``regions`` (unit,) in turn: name, log-rates (trial, time, unit).

@@ -90,7 +90,7 @@ def draw_hidden(n_rows: int, n_items: int, ratio: float, generator: Generator, a
     A row where nothing was drawn hides the item that came closest. ``among`` (row, item) limits the choice;
     every row of it must allow something.
     """
-    lottery = torch.rand((n_rows, n_items), generator=generator, device=generator.device)
+    lottery = torch.rand((n_rows, n_items), generator=generator)
     if among is not None:
         lottery = lottery.masked_fill(~among, 2.0)
     hidden = lottery < ratio
@@ -103,7 +103,7 @@ def draw_region(layout: Layout, generator: Generator, min_units: int = 1) -> Ten
     regions = layout.regions
     large = regions.codes[regions.sizes >= min_units]
     codes = large if len(large) else regions.codes
-    choice = torch.randint(len(codes), (layout.n_trials,), generator=generator, device=generator.device)
+    choice = torch.randint(len(codes), (layout.n_trials,), generator=generator)
     return regions.of_unit == codes[choice][:, None]
 
 

@@ -62,7 +62,7 @@ def rows(values: Tensor, chosen: Tensor | slice) -> Tensor:
 def moved(values: Tensor, device: torch.device | str) -> Tensor:
     """Return values on another device; from memory that a GPU fetches them from itself, when it comes to it."""
     if torch.device(device).type == "cuda" and values.device.type == "cpu":
-        return values.pin_memory().to(device, non_blocking=True)
+        return values.contiguous().pin_memory().to(device, non_blocking=True)
     return values.to(device)
 
 

@@ -26,7 +26,7 @@ def draw_mixture(settings: MaskSettings, layout: Layout, generator: Generator) -
     """
     names = usable_schemes(settings, layout)
     n_draws = layout.n_trials if settings.draw == "trial" else 1
-    choice = torch.randint(len(names), (n_draws,), generator=generator, device=generator.device)
+    choice = torch.randint(len(names), (n_draws,), generator=generator)
     choice = choice.expand(layout.n_trials)
     sizes = choice.bincount(minlength=len(names)).tolist()
     parts = [
@@ -35,5 +35,7 @@ def draw_mixture(settings: MaskSettings, layout: Layout, generator: Generator) -
         if n > 0
     ]
     # parts[0] has the trials that chose the first scheme, in order, and so on: back to the places that they came from
-    mask = parts[0] if len(parts) == 1 else stacked(parts).take(choice.argsort(stable=True).argsort())
+    mask = stacked(parts)
+    if len(parts) > 1:
+        mask = mask.take(choice.argsort(stable=True).argsort())
     return mask if settings.prompted else mask.unprompted()

@@ -104,16 +104,25 @@ class Factors(nn.Module):
 
     def posterior(self, s: int, x: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean (trial, time, factor), covariance (trial, factor, factor) of scale ``s`` given the units seen."""
-        loading = self.loading[s]
-        precise = loading * torch.exp(-self.log_private[s])[:, None]
-        n_factors = loading.shape[1]
-        outer = (precise[:, :, None] * loading[:, None, :]).flatten(1)
-        information = (seen @ outer).unflatten(1, (n_factors, n_factors))
-        information = information + torch.eye(n_factors, device=x.device, dtype=x.dtype)
+        precise = self.precise_loading(s)
         evidence = (x * seen[:, None]) @ precise
-        # unchecked, since a check waits for a GPU: identity plus a square is positive definite
-        covariance = torch.cholesky_inverse(torch.linalg.cholesky_ex(information).L)
+        covariance = self.covariance(s, seen)
         return evidence @ covariance, covariance
+
+    def precise_loading(self, s: int) -> Tensor:
+        """Return the loadings (unit, factor) of scale ``s``, each weighted by how precise its unit is."""
+        return self.loading[s] * torch.exp(-self.log_private[s])[:, None]
+
+    def covariance(self, s: int, seen: Tensor) -> Tensor:
+        """Return the covariance (row, factor, factor) of the factors of scale ``s``, given the units seen (row, unit).
+
+        Identity plus a square has an inverse: it is not checked, since a GPU would have to be waited for.
+        """
+        outer = self.precise_loading(s)[:, :, None] * self.loading[s][:, None, :]
+        n_factors = outer.shape[1]
+        information = (seen @ outer.flatten(1)).unflatten(1, (n_factors, n_factors))
+        identity = torch.eye(n_factors, device=seen.device, dtype=seen.dtype)
+        return torch.linalg.inv_ex(information + identity).inverse
 
 
 def unsure(covariance: Tensor, weight: Tensor) -> Tensor:

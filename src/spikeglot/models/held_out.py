@@ -72,13 +72,8 @@ class HeldOut:
         latents = []
         known = [self.known[:, units] for units in targets]
         for s, x in enumerate(self.features):
-            loading = factors.loading[s]
-            n_factors = loading.shape[1]
-            precise = loading * torch.exp(-factors.log_private[s])[:, None]
-            evidence = _hiding(x, seen, precise)
-            outer = (precise[:, :, None] * loading[:, None, :]).flatten(1)
-            information = (seen @ outer).unflatten(1, (n_factors, n_factors)) + torch.eye(n_factors, device=seen.device)
-            covariance = torch.cholesky_inverse(torch.linalg.cholesky(information))
+            evidence = _hiding(x, seen, factors.precise_loading(s))
+            covariance = factors.covariance(s, seen)
             z = evidence @ covariance
             for q, units in enumerate(targets):
                 weight = factors.weight[s][:, units]
@@ -91,7 +86,7 @@ class HeldOut:
         n = len(seen) * self.n_trials
         prompts = prompt.repeat_interleave(self.n_trials)
         prefix = self.model.prefix(prompts, self.stitcher.token.expand(n, -1))
-        causal = torch.zeros(n, dtype=torch.bool, device=seen.device)
+        causal = torch.zeros(n, dtype=torch.bool)  # on the CPU, where that none is can be seen without waiting
         which = None
         if self.shares_tokens:
             channels, which = self._different_channels(seen)

@@ -47,14 +47,15 @@ class Ranks:
         return self.rank == 0
 
     def device(self, name: str) -> torch.device:
-        """Return the device of a setting for this rank: every rank of a machine has a GPU of its own."""
+        """Return the device of a setting for this rank: each has a GPU of its own, its current one."""
         device = pick_device(name)
-        if self.is_alone or device.type != "cuda":
+        if device.type != "cuda":
             return device
-        # where a launcher shows each process one GPU only, that one is number 0
-        device = torch.device("cuda", self.local_rank % torch.cuda.device_count())
+        if not self.is_alone:
+            # where a launcher shows each process one GPU only, that one is number 0
+            device = torch.device("cuda", self.local_rank % torch.cuda.device_count())
         torch.cuda.set_device(device)
-        return device
+        return torch.device("cuda", torch.cuda.current_device())
 
     def any(self, flag: bool) -> bool:
         """Return whether any rank says so."""

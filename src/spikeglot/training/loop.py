@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from spikeglot.models.mtm import MtM
 from spikeglot.precision import fast_products, pick_precision
 from spikeglot.randomness import derive_seed, generator, seeded
 from spikeglot.settings import Recipe
+from spikeglot.training.ahead import ahead
 from spikeglot.training.compiling import compiled
 from spikeglot.training.distributed import ALONE, Ranks, check_same_work
 from spikeglot.training.division import own_share, trial_costs
@@ -76,16 +78,13 @@ def train(
             run.load_optimiser(optimiser)
         steps = recipe.train.steps
         with StopRequest() as stop:
-            for step, batch in batches(recipe, train_sessions, start=position.step):
+            todo = shares(recipe, train_sessions, position.step, model.token_units, costs, ranks)
+            for step, groups, weight, n_trials in ahead(todo, device):
                 reports.begin()
                 if freeze is not None:
                     freeze(step)
-                n_trials = {name: recipe.mask.masks_per_trial * len(trials) for name, trials in batch.items()}
-                own, weight = own_share(n_trials, costs, ranks)
-                seed = derive_seed(recipe.seed, "masks", step)
-                groups = masked_groups(train_sessions, batch, recipe.mask, seed, model.token_units, own)
                 loss = training_step(model, optimiser, [g.to(device) for g in groups], recipe, step, ranks, weight)
-                reports.add(step, loss, sum(n_trials.values()))
+                reports.add(step, loss, n_trials)
                 position = Position(step + 1, position.best_mean, position.best_step)
                 is_last = step + 1 == steps
                 if is_last or (step + 1) % recipe.train.validate_every == 0:
@@ -135,6 +134,31 @@ def training_step(
     clip_gradients([p for p in trained if p.grad is not None], recipe.train.clip_norm)
     optimiser.step()
     return loss_of_all
+
+
+class StepShare(NamedTuple):
+    """What this rank does of a step: its groups, which are ``weight`` of the ``n_trials`` of all ranks."""
+
+    step: int
+    groups: list[Group]
+    weight: float
+    n_trials: int
+
+
+def shares(
+    recipe: Recipe,
+    sessions: Mapping[str, SessionTensors],
+    start: int,
+    token_units: int,
+    costs: Mapping[str, float],
+    ranks: Ranks = ALONE,
+) -> Iterator[StepShare]:
+    """Yield what a rank does of every step from ``start`` on, with masks; none of it depends on what is learned."""
+    for step, batch in batches(recipe, sessions, start):
+        n_trials = {name: recipe.mask.masks_per_trial * len(trials) for name, trials in batch.items()}
+        own, weight = own_share(n_trials, costs, ranks)
+        groups = masked_groups(sessions, batch, recipe.mask, derive_seed(recipe.seed, "masks", step), token_units, own)
+        yield StepShare(step, groups, weight, sum(n_trials.values()))
 
 
 def batches(

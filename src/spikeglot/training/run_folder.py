@@ -106,9 +106,9 @@ class RunFolder:
 
     def _write(self, name: str, checkpoint: Checkpoint, optimiser: Optimizer | None, position: Position | None) -> None:
         # what lies in parts on the ranks is gathered by all of them, before one of them writes it
-        weights = {key: whole(value) for key, value in checkpoint.model.state_dict().items()}
+        weights = whole(checkpoint.model.state_dict(), self.ranks)
         state = {} if optimiser is None else optimiser.state_dict()["state"]
-        moments = {f"{i}.{part}": whole(value) for i, parts in state.items() for part, value in parts.items()}
+        moments = whole({f"{i}.{part}": value for i, of in state.items() for part, value in of.items()}, self.ranks)
 
         def write() -> None:
             new = self.path / f"{name}.new"

@@ -6,7 +6,7 @@ step to step, and FSDP2 needs all ranks to use the same modules in the same orde
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -36,11 +36,14 @@ def shard_architecture(model: MtM, ranks: Ranks) -> None:
         )
     if ranks.is_alone:
         return
+    from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
+    # where the model lies; otherwise it would be a GPU wherever there is one
+    mesh = init_device_mesh(next(model.parameters()).device.type, (ranks.size,))
     for layer in architecture.layers:
-        fully_shard(layer)
-    fully_shard(architecture)
+        fully_shard(layer, mesh=mesh)
+    fully_shard(architecture, mesh=mesh)
 
 
 def is_sharded(value: Tensor) -> bool:
@@ -65,10 +68,18 @@ def gathered(model: MtM) -> Iterator[None]:
             part.set_reshard_after_forward(True, recurse=False)
 
 
-def whole(value: Tensor) -> Tensor:
-    """Return all of a tensor on the CPU, gathered from the ranks where it lies in parts: all ranks must ask for it."""
-    value = value.detach()
-    return (value.full_tensor() if isinstance(value, DTensor) else value).cpu().contiguous()
+def whole(values: Mapping[str, Tensor], ranks: Ranks) -> dict[str, Tensor]:
+    """Return all of every tensor, on the CPU of the main rank; others get nothing.
+
+    All ranks must ask, since what lies in parts on them is gathered, one tensor after the other.
+    """
+    found = {}
+    for name, value in values.items():
+        own = value.detach()
+        gathered_value = own.full_tensor() if isinstance(own, DTensor) else own
+        if ranks.is_main:
+            found[name] = gathered_value.cpu().contiguous()
+    return found
 
 
 def laid_as(value: Tensor, like: Tensor) -> Tensor:

@@ -48,10 +48,12 @@ class Validation:
         self.ranks = ranks
         self.prompted = recipe.mask.prompted
         self.parts: dict[str, list[tuple[SessionTensors, Tensor, Tensor]]] = defaultdict(list)
-        self.null_log_rate: dict[str, Tensor] = {}
+        # each rank reads the training counts of some sessions, and tells the others
+        own = {name: mean_count(train[name].counts).log() for name in list(val)[ranks.rank :: ranks.size]}
+        known = {name: rate for some in ranks.gather(own) for name, rate in some.items()}
+        self.null_log_rate = {name: known[name] for name in val}
         n_asked = recipe.train.validation_questions
         for session_id, session in val.items():
-            self.null_log_rate[session_id] = mean_count(train[session_id].counts).log()
             for task in TASKS:
                 asked = questions(task, session.region, session.n_bins)
                 if len(asked) == 0:
@@ -82,8 +84,9 @@ class Validation:
         return mean_over_sessions(self.score_sessions(model, device))
 
     def _score_task(self, model: MtM, task: str, device: torch.device) -> dict[str, float]:
-        gain: dict[str, float] = defaultdict(float)
-        spikes: dict[str, float] = defaultdict(float)
+        # summed where they are computed: reading each of them would wait for a GPU every time
+        nothing = torch.zeros(2, dtype=torch.float64, device=device)
+        tally = dict.fromkeys(self.null_log_rate, nothing)
         for session, trials, rows in self.parts[task][self.ranks.rank :: self.ranks.size]:
             # listed anew: at 676 units those of a session take 2 MB, whatever its number of trials
             asked = questions(task, session.region, session.n_bins)
@@ -92,10 +95,9 @@ class Validation:
             null = self.null_log_rate[session.session_id].to(device)
             for log_rate, counts, units in predict(model, session, asked, trials, rows, device):
                 better = poisson_loss(null[units], counts) - poisson_loss(log_rate, counts)
-                gain[session.session_id] += float(better.sum())
-                spikes[session.session_id] += float(counts.sum())
-        tally = [[gain[name], spikes[name]] for name in self.null_log_rate]
-        of_all = self.ranks.sum(torch.tensor(tally, dtype=torch.float64, device=device)).tolist()
+                own = torch.stack([better.sum(), counts.sum()]).double()
+                tally[session.session_id] = tally[session.session_id] + own
+        of_all = self.ranks.sum(torch.stack(list(tally.values()))).tolist()
         return {
             name: its_gain / (its_spikes * math.log(2))
             for name, (its_gain, its_spikes) in zip(self.null_log_rate, of_all, strict=True)

@@ -12,7 +12,7 @@ from spikeglot.settings import n_forward_bins
 
 def draw(layout: Layout, ratio: float, generator: Generator) -> Mask:
     """Hide the end of the window; ``ratio`` is not used."""
-    hidden = torch.zeros((layout.n_trials, layout.n_bins), dtype=torch.bool, device=layout.regions.of_unit.device)
+    hidden = torch.zeros((layout.n_trials, layout.n_bins), dtype=torch.bool)
     hidden[:, -n_forward_bins(layout.n_bins) :] = True
     return hide_bins(hidden, layout.n_units, "causal", causal=True)
 

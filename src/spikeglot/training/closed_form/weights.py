@@ -58,7 +58,7 @@ def gather_evidence(factors: Factors, counts: Tensor, hides_units: bool, draws: 
         mask = draw("temporal", Layout(n_trials, n_bins, Regions(torch.zeros(n_units))), HIDDEN_BINS, draws)
         visible, rows = mask.visible.float(), mask.target[:, :, 0].flatten().nonzero()[:, 0]
     features = [x.flatten(0, 1) for x in factors.features(counts, visible, both_ways)]
-    said = [x @ precise_loading(factors, s) for s, x in enumerate(features)]
+    said = [x @ factors.precise_loading(s) for s, x in enumerate(features)]
     return Evidence(factors, features, said, rows, hides_units)
 
 
@@ -102,15 +102,10 @@ def course(n_bins: int, n_waves: int) -> Tensor:
 def leave_one_out(factors: Factors, s: int, x: Tensor, said: Tensor, units: Tensor) -> Tensor:
     """Infer the factors (unit, sample, factor) of scale ``s`` without each of ``units`` in turn.
 
-    ``said`` (sample, factor) is x (sample, unit) times `precise_loading`: what all units together say.
+    ``said`` (sample, factor) is x (sample, unit) times `Factors.precise_loading`: what all units together say.
     """
-    loading, precise = factors.loading[s], precise_loading(factors, s)
+    loading, precise = factors.loading[s], factors.precise_loading(s)
     information = torch.eye(loading.shape[1]) + loading.T @ precise
     own = loading[units][:, :, None] * precise[units][:, None, :]
     others = said - x[:, units].T[:, :, None] * precise[units][:, None, :]
     return others @ torch.linalg.inv(information - own)
-
-
-def precise_loading(factors: Factors, s: int) -> Tensor:
-    """Return loadings (unit, factor) of scale ``s`` over private variances."""
-    return factors.loading[s] * torch.exp(-factors.log_private[s])[:, None]
