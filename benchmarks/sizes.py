@@ -36,6 +36,7 @@ class Size:
     mlp_width: int = 1024
     stitch_width: int = 668
     n_mixed: int = 8
+    n_pretrained: int = 34
     n_asked: int = 32
     n_tested: int = 4
     n_spikes: int = 5_000_000
@@ -46,7 +47,7 @@ class Size:
 
 PAPER = Size()
 """One session of the published model (Zhang et al. 2024, arXiv 2407.14668, appendix): 676 units, 2 s in 20 ms bins."""
-QUICK = Size(24, 10, 20, 4, 16, 2, 2, 32, 24, 2, 6, 2, 5_000, 10, 2, (2,))
+QUICK = Size(24, 10, 20, 4, 16, 2, 2, 32, 24, 2, 3, 6, 2, 5_000, 10, 2, (2,))
 """A few seconds of work that show that everything runs; the numbers mean nothing."""
 
 

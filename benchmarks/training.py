@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 
 import torch
+from torch import Tensor
 
-from benchmarks.flops import step_flops
+from benchmarks.flops import N_PREFIX, step_flops
 from benchmarks.machine import precisions
 from benchmarks.reference import Reference, draw_masks, reference_optimiser, reference_step
 from benchmarks.rows import Row, ceiling_flops
 from benchmarks.sizes import Size, model_of, recipe_of, session_of, sessions_of
 from benchmarks.timing import in_turn
-from spikeglot.batch import masked_groups
+from spikeglot.batch import Group, masked_groups
 from spikeglot.precision import PRECISIONS, fast_products
 from spikeglot.randomness import derive_seed
 from spikeglot.settings import FinetuneSettings
+from spikeglot.training.ahead import ahead
 from spikeglot.training.distributed import ALONE, Ranks
 from spikeglot.training.division import own_share, trial_costs
 from spikeglot.training.freezing import frozen_backbone
 from spikeglot.training.loop import training_step
 from spikeglot.training.optimiser import make_optimiser
+
+EPOCHS = 1_000
+"""Of the published pretraining of 34 sessions (Zhang et al. 2024, arXiv 2407.14668)."""
+TRIALS_PER_SESSION = 420
+"""About how many training trials a session of the IBL's repeated site has: 70 % of some 600."""
 
 
 def training_rows(size: Size, device: torch.device, known: list[Row]) -> list[Row]:
@@ -33,20 +41,31 @@ def training_rows(size: Size, device: torch.device, known: list[Row]) -> list[Ro
     for precision in precisions(size, device):
         ways[f"one session {precision}"] = ProductWay(size, device, precision)
         ways[f"mixed {precision}"] = ProductWay(size, device, precision, n_sessions=size.n_mixed)
+        ways[f"many {precision}"] = ProductWay(size, device, precision, n_sessions=size.n_pretrained)
         ways[f"stitchers {precision}"] = ProductWay(size, device, precision, frozen=True)
     seconds = in_turn(ways, size.repeats)
     plain, plain_stitchers = seconds["reference"], seconds["reference stitchers"]
     rows = [_row("reference", "float32", plain, size, known, plain)]
     tuning = [_tuning_row("step, stitchers only, reference", "float32", plain_stitchers, plain_stitchers)]
     for precision in precisions(size, device):
-        one, mixed, stitchers = (seconds[f"{what} {precision}"] for what in ("one session", "mixed", "stitchers"))
+        names = ("one session", "mixed", "many", "stitchers")
+        one, mixed, many, stitchers = (seconds[f"{name} {precision}"] for name in names)
         rows.append(_row("one session", precision, one, size, known, plain))
         note = f"{mixed / one:.2f} x one session"
         rows.append(_row(f"{size.n_mixed} sessions mixed", precision, mixed, size, known, plain, note))
+        rows.append(_row(f"{size.n_pretrained} sessions", precision, many, size, known, plain, whole_run(size, many)))
         # fine-tuning everything is the step of one session: only what is frozen differs
         note = f"{stitchers / one:.2f} x one session with everything"
         tuning.append(_tuning_row("step, stitchers only", precision, stitchers, plain_stitchers, note))
     return rows + tuning
+
+
+def whole_run(size: Size, step_s: float) -> str:
+    """Return what a step says of the published pretraining: tokens per second, and the hours of all its steps."""
+    n_tokens = size.batch_size * (N_PREFIX + size.n_bins)
+    n_steps = EPOCHS * size.n_pretrained * TRIALS_PER_SESSION / size.batch_size
+    hours = n_steps * step_s / 3600
+    return f"{n_tokens / step_s:,.0f} tokens/s; {hours:,.0f} h for {EPOCHS} epochs of {TRIALS_PER_SESSION} trials each"
 
 
 def _tuning_row(what: str, precision: str, seconds: float, plain: float, note: str = "") -> Row:
@@ -104,17 +123,23 @@ class ProductWay:
             freeze(0)
         self.optimiser = make_optimiser(self.model, self.recipe.train)
         self.at_once = min(n_sessions, size.batch_size)
-        self.trials = torch.arange(size.batch_size // self.at_once)
-        self.ranks, self.costs = ranks, trial_costs(self.model)
+        self.ranks = ranks
+        self.todo = ahead(self._shares(torch.arange(size.batch_size // self.at_once)), device)
+
+    def _shares(self, trials: Tensor) -> Iterator[tuple[list[Group], float]]:
+        """Yield groups and weight of one step after the other; every session of a batch has these ``trials``."""
+        names, costs = list(self.sessions), trial_costs(self.model)
+        for step in count():
+            some = [names[(step * self.at_once + i) % len(names)] for i in range(self.at_once)]
+            own, weight = own_share(dict.fromkeys(some, len(trials)), costs, self.ranks)
+            seed, units = derive_seed(0, "masks", step), self.model.token_units
+            batch = dict.fromkeys(some, trials)
+            yield masked_groups(self.sessions, batch, self.recipe.mask, seed, units, own), weight
 
     def __call__(self) -> float:
-        seed, names = derive_seed(0, "masks", self.step), list(self.sessions)
-        first = self.step * self.at_once
-        batch = {names[(first + i) % len(names)]: self.trials for i in range(self.at_once)}
+        groups, weight = next(self.todo)
         with fast_products(), self.model.computing_in(self.precision):
-            own, weight = own_share({name: len(some) for name, some in batch.items()}, self.costs, self.ranks)
-            groups = masked_groups(self.sessions, batch, self.recipe.mask, seed, self.model.token_units, own)
-            groups = [group.to(self.device) for group in groups]
-            loss = training_step(self.model, self.optimiser, groups, self.recipe, self.step, self.ranks, weight)
+            on_device = [group.to(self.device) for group in groups]
+            loss = training_step(self.model, self.optimiser, on_device, self.recipe, self.step, self.ranks, weight)
         self.step += 1
         return loss.item()

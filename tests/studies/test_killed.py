@@ -64,7 +64,7 @@ def lives(pid):
 def test_killed_with_two_runs_in_flight_it_loses_no_other_and_repeats_none(recordings, tmp_path):
     data, out = recordings.write_npz(tmp_path / "day1.npz"), tmp_path / "study"
     recipe = recordings.write_recipe(
-        tmp_path / "tiny.toml", model={"start": "rates"}, train={"steps": 40, "validate_every": 10}
+        tmp_path / "tiny.toml", model={"start": "rates"}, train={"steps": 150, "validate_every": 10}
     )
     with (tmp_path / "said").open("w") as said:
         words = [sys.executable, "-c", STUDY, data, out, recipe]
@@ -94,6 +94,6 @@ def test_killed_with_two_runs_in_flight_it_loses_no_other_and_repeats_none(recor
     assert before == {run: ((run / "scores.csv").stat().st_mtime_ns, (run / "scores.csv").read_bytes()) for run in done}
     assert rows.groupby("variant")["seed"].nunique().to_dict() == {"rotary": 2, LAST: 2}
     for run in runs:
-        assert sorted(steps_of(run)) == list(range(41)), run
+        assert sorted(steps_of(run)) == list(range(151)), run
     for run, lines in kept.items():  # with how fast each step was: those before the last checkpoint are not repeated
         assert (run / "model" / "log.csv").read_text().splitlines()[:12] == lines

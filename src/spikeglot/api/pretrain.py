@@ -43,7 +43,8 @@ def pretrain(
     recipe:
         All settings; a `Recipe`, the name of an embedded one, or a TOML file.
     resume:
-        Go on with the run in ``out``; the result equals an uninterrupted run bit for bit (on as many ranks as before).
+        Go on with the run in ``out``; on a CPU the result equals an uninterrupted run bit for bit (on as many ranks as
+        before).
         "if-begun": go on if there is a run, otherwise start it, for launchers that start lost ranks again.
     leave_out_unusable:
         Train without the sessions that cannot be used, each told as `LeftOut` and kept in the ``left_out`` of the
