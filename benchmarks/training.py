@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 import torch
-from torch import Tensor
 
 from benchmarks.flops import N_PREFIX, step_flops
 from benchmarks.machine import precisions
@@ -15,15 +14,16 @@ from benchmarks.reference import Reference, draw_masks, reference_optimiser, ref
 from benchmarks.rows import Row, ceiling_flops
 from benchmarks.sizes import Size, model_of, recipe_of, session_of, sessions_of
 from benchmarks.timing import in_turn
-from spikeglot.batch import Group, masked_groups
+from spikeglot.batch import SessionTensors, masked_groups
+from spikeglot.models.mtm import MtM
 from spikeglot.precision import PRECISIONS, fast_products
 from spikeglot.randomness import derive_seed
-from spikeglot.settings import FinetuneSettings
+from spikeglot.settings import FinetuneSettings, Recipe
 from spikeglot.training.ahead import ahead
 from spikeglot.training.distributed import ALONE, Ranks
 from spikeglot.training.division import own_share, trial_costs
 from spikeglot.training.freezing import frozen_backbone
-from spikeglot.training.loop import training_step
+from spikeglot.training.loop import StepShare, training_step
 from spikeglot.training.optimiser import make_optimiser
 
 EPOCHS = 1_000
@@ -115,7 +115,7 @@ class ProductWay:
         frozen: bool = False,
         ranks: Ranks = ALONE,
     ) -> None:
-        self.device, self.precision, self.step = device, PRECISIONS[precision], 0
+        self.device, self.precision = device, PRECISIONS[precision]
         self.recipe, self.sessions = recipe_of(size), sessions_of(size, n_sessions)
         self.model = model_of(self.recipe, self.sessions).to(device).train()
         freeze = frozen_backbone(self.model, FinetuneSettings(method="stitchers")) if frozen else None
@@ -124,22 +124,28 @@ class ProductWay:
         self.optimiser = make_optimiser(self.model, self.recipe.train)
         self.at_once = min(n_sessions, size.batch_size)
         self.ranks = ranks
-        self.todo = ahead(self._shares(torch.arange(size.batch_size // self.at_once)), device)
-
-    def _shares(self, trials: Tensor) -> Iterator[tuple[list[Group], float]]:
-        """Yield groups and weight of one step after the other; every session of a batch has these ``trials``."""
-        names, costs = list(self.sessions), trial_costs(self.model)
-        for step in count():
-            some = [names[(step * self.at_once + i) % len(names)] for i in range(self.at_once)]
-            own, weight = own_share(dict.fromkeys(some, len(trials)), costs, self.ranks)
-            seed, units = derive_seed(0, "masks", step), self.model.token_units
-            batch = dict.fromkeys(some, trials)
-            yield masked_groups(self.sessions, batch, self.recipe.mask, seed, units, own), weight
+        todo = _shares(self.recipe, self.sessions, self.at_once, self.model, ranks)
+        self.todo = ahead(todo, device, StepShare.pinned)
 
     def __call__(self) -> float:
-        groups, weight = next(self.todo)
+        step, groups, weight, _ = next(self.todo)
         with fast_products(), self.model.computing_in(self.precision):
             on_device = [group.to(self.device) for group in groups]
-            loss = training_step(self.model, self.optimiser, on_device, self.recipe, self.step, self.ranks, weight)
-        self.step += 1
-        return loss.item()
+            return training_step(self.model, self.optimiser, on_device, self.recipe, step, self.ranks, weight).item()
+
+
+def _shares(
+    recipe: Recipe, sessions: dict[str, SessionTensors], at_once: int, model: MtM, ranks: Ranks
+) -> Iterator[StepShare]:
+    """Return what a rank does of one step after the other: every session of a batch has its first trials."""
+    names, costs, units = list(sessions), trial_costs(model), model.token_units
+    trials = torch.arange(recipe.train.batch_size // at_once)
+
+    def steps() -> Iterator[StepShare]:
+        for step in count():
+            batch = {names[(step * at_once + i) % len(names)]: trials for i in range(at_once)}
+            own, weight = own_share({name: len(trials) for name in batch}, costs, ranks)
+            groups = masked_groups(sessions, batch, recipe.mask, derive_seed(0, "masks", step), units, own)
+            yield StepShare(step, groups, weight, recipe.train.batch_size)
+
+    return steps()

@@ -16,7 +16,7 @@ from spikeglot.data.counts import Counts
 from spikeglot.data.session import UNKNOWN_REGION
 from spikeglot.data.stored_array import ArrayField, StoredArray, may_be_stored
 from spikeglot.masking.drawing import Layout, Regions
-from spikeglot.masking.mask import Mask, moved, rows, unmasked
+from spikeglot.masking.mask import Mask, moved, pinned, rows, unmasked
 from spikeglot.masking.mixture import draw_mixture
 from spikeglot.randomness import generator
 from spikeglot.settings import MaskSettings
@@ -34,6 +34,10 @@ class Group:
     counts: Tensor
     start_s: Tensor
     mask: Mask
+
+    def pinned(self) -> Group:
+        """Return the group in memory that a GPU can fetch it from by itself."""
+        return Group(self.session_id, pinned(self.counts), pinned(self.start_s), self.mask.pinned())
 
     def to(self, device: torch.device | str) -> Group:
         """Return the group on another device; a GPU that is still at work is not waited for."""

@@ -8,7 +8,7 @@ from spikeglot.errors import SettingsError
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device of a setting; "auto" is a GPU where there is one.
+    """Return the device of a setting; "auto" is the current GPU where there is one. A GPU comes with its number.
 
     Raises
     ------
@@ -16,7 +16,7 @@ def pick_device(name: str) -> torch.device:
         There is no such device here.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:

@@ -23,14 +23,10 @@ def derive_seed(seed: int, *names: str | int) -> int:
 def seeded(seed: int, *names: str | int) -> Iterator[None]:
     """Let what torch draws inside (dropout, weights) come from one purpose of a run; outside nothing changes.
 
-    That is on the CPU and the current GPU; other GPUs are left alone.
+    All GPUs are seeded, and the current one is put back afterwards: the others belong to other processes.
     """
-    of_gpu = torch.cuda.is_initialized()
-    with torch.random.fork_rng([torch.cuda.current_device()] if of_gpu else []):
-        own = derive_seed(seed, *names)
-        torch.default_generator.manual_seed(own)
-        if of_gpu:
-            torch.cuda.manual_seed(own)
+    with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_initialized() else []):
+        torch.manual_seed(derive_seed(seed, *names))
         yield
 
 

@@ -45,8 +45,16 @@ def test_who_stops_early_leaves_no_thread():
     assert threading.active_count() == before
 
 
+def test_for_a_gpu_the_thread_pins_what_it_makes(monkeypatch):
+    current = []
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    device = torch.device("cuda", 0)
+    assert list(ahead(counted(3, []), device, pin=lambda item: -item)) == [0, -1, -2]
+    assert current == [device]
+
+
 def test_on_a_cpu_nothing_runs_ahead():
     made = []
-    items = ahead(counted(5, made), torch.device("cpu"))
+    items = ahead(counted(5, made), torch.device("cpu"), pin=float)
     assert next(items) == 0
     assert made == [(0, threading.get_ident())]

@@ -20,7 +20,7 @@ from spikeglot.settings import (
 
 Data = Annotated[tuple[str, ...], Positional, arg(metavar="DATA...", help_behavior_hint="")]
 Switch = Annotated[bool, arg(help_behavior_hint="")]
-USUAL_MEMORY = "(default: 256, on a GPU a quarter of what is free)"
+USUAL_MEMORY = "(default: 256, on a GPU 4096)"
 Task = Literal["co-smoothing", "inter-region", "intra-region", "forward"]
 Baseline = Literal["mean-rate", "psth", "drift", "smoothed-counts", "ridge", "poisson-pcr", "reduced-rank"]
 """Spelled out, so that --help need not load them; a test holds that these are all there are."""

@@ -21,6 +21,8 @@ from spikeglot.settings import TASKS
 
 USUAL_MB = 256
 """What a batch may keep alive if nobody says otherwise, on a CPU; there more would not be faster."""
+USUAL_MB_ELSEWHERE = 4096
+"""The same on a GPU; not a share of what is free, so that batches, and with them rounding, do not depend on others."""
 ARRAYS_PER_PAIR = 16
 """About how many float32 arrays (time, unit) one pair keeps alive where bins are hidden."""
 ARRAYS_PER_TRIAL = 16
@@ -53,7 +55,7 @@ def predict_tasks(
     Returns per task the log-rates (trial, time, unit) float32, natural logs of expected counts per bin, NaN where
     the task asks for nothing. The model sees the visible counts of each question only. It is told the prompt of the
     task, or ``prompt`` (of `spikeglot.masking.mask.PROMPTS`), or nothing where it is not ``prompted``. ``memory_mb``
-    bounds the size of a batch (by default `USUAL_MB`, on a GPU a quarter of what is free). In ``precision`` "bfloat16"
+    bounds the size of a batch (by default `USUAL_MB`, on a GPU `USUAL_MB_ELSEWHERE`). In ``precision`` "bfloat16"
     the architecture computes faster and less exactly; "auto" takes it for wide models on devices with units for it.
     With ``group`` (unit,), of `spikeglot.masking.tasks.held_out_groups`, units are not hidden one by one: that is an
     approximation.
@@ -187,9 +189,9 @@ def predict_hidden_bins(
 
 def floats_at_most(memory_mb: int | None, device: torch.device) -> int:
     """Return how many floats a batch may keep alive."""
-    if memory_mb is None and device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0] // 4 // 4
-    return (USUAL_MB if memory_mb is None else memory_mb) * 2**20 // 4
+    if memory_mb is None:
+        memory_mb = USUAL_MB if device.type == "cpu" else USUAL_MB_ELSEWHERE
+    return memory_mb * 2**20 // 4
 
 
 def pairs_at_once(model: MtM, session: SessionTensors, n_floats: int, arrays: int = 0) -> int:

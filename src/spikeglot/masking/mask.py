@@ -49,9 +49,18 @@ class Mask:
         """Return the same mask without telling the model which scheme or task it is."""
         return replace(self, prompt=torch.zeros_like(self.prompt))
 
+    def pinned(self) -> Mask:
+        """Return the mask in memory that a GPU can fetch it from by itself."""
+        return Mask(*(pinned(part) for part in (self.visible, self.target, self.prompt, self.causal)))
+
     def to(self, device: torch.device | str) -> Mask:
         """Return the mask on another device; a GPU that is still at work is not waited for."""
         return Mask(*(moved(part, device) for part in (self.visible, self.target, self.prompt, self.causal)))
+
+
+def pinned(values: Tensor) -> Tensor:
+    """Return values in memory that a GPU can fetch them from by itself."""
+    return values.contiguous().pin_memory()
 
 
 def rows(values: Tensor, chosen: Tensor | slice) -> Tensor:
@@ -62,7 +71,7 @@ def rows(values: Tensor, chosen: Tensor | slice) -> Tensor:
 def moved(values: Tensor, device: torch.device | str) -> Tensor:
     """Return values on another device; from memory that a GPU fetches them from itself, when it comes to it."""
     if torch.device(device).type == "cuda" and values.device.type == "cpu":
-        return values.contiguous().pin_memory().to(device, non_blocking=True)
+        return pinned(values).to(device, non_blocking=True)
     return values.to(device)
 
 

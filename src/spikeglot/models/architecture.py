@@ -45,7 +45,7 @@ class Architecture(nn.Module):
 
         ``channels`` (trial, time, patch, stitch_width) are stitched counts, those that are hidden as nothing;
         ``prefix`` (trial, token, width) the prompt and, if the model has one, the session token; ``causal`` (trial,)
-        whether no bin may depend on a later one, on the CPU or where the others are.
+        whether no bin may depend on a later one.
         """
         raise NotImplementedError
 

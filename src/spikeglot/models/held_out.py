@@ -86,7 +86,7 @@ class HeldOut:
         n = len(seen) * self.n_trials
         prompts = prompt.repeat_interleave(self.n_trials)
         prefix = self.model.prefix(prompts, self.stitcher.token.expand(n, -1))
-        causal = torch.zeros(n, dtype=torch.bool)  # on the CPU, where that none is can be seen without waiting
+        causal = torch.zeros(n, dtype=torch.bool, device=seen.device)
         which = None
         if self.shares_tokens:
             channels, which = self._different_channels(seen)

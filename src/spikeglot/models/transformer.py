@@ -43,7 +43,7 @@ class Transformer(Architecture):
         scale_like_tfixup(self.layers)
 
     def forward(self, channels: Tensor, prefix: Tensor, causal: Tensor) -> Coded:
-        bias, rotation = self._pattern(prefix, channels.shape[2], causal)
+        bias, rotation = self._pattern(prefix.shape[1], channels.shape[2], causal)
         states = self.states if self.compiled is None else self.compiled
         return Coded(states(channels, prefix, bias, rotation))
 
@@ -71,7 +71,7 @@ class Transformer(Architecture):
         place = torch.arange(len(own), device=which.device).unflatten(0, (-1, n_prefix))
         qkv = projected[torch.cat([place, len(own) + which.flatten(1)], dim=1)]
         tokens = torch.cat([prefix, bins.flatten(1, 2)], dim=1)
-        bias, rotation = self._pattern(prefix, which.shape[2], causal)
+        bias, rotation = self._pattern(n_prefix, which.shape[2], causal)
         bias = None if bias is None else bias.to(bins.dtype)
         for number, layer in enumerate(self.layers):
             assert isinstance(layer, Layer)
@@ -86,16 +86,15 @@ class Transformer(Architecture):
         return tokens if self.positions is None else tokens + self.positions.weight[:, None]
 
     def _pattern(
-        self, prefix: Tensor, n_patches: int, causal: Tensor
+        self, n_prefix: int, n_patches: int, causal: Tensor
     ) -> tuple[Tensor | None, tuple[Tensor, Tensor] | None]:
         """Return which token attends to which, and the rotary positions, each None where the model has none."""
-        n_prefix, device = prefix.shape[1], prefix.device
         allowed = allowed_pairs(causal, n_prefix, self.n_bins, n_patches)
-        bias = None if allowed is None else attention_bias(allowed).to(device)
+        bias = None if allowed is None else attention_bias(allowed)
         if self.positions is not None:
             return bias, None
         head_width = self.settings.width // self.settings.heads
-        return bias, rotary_angles(n_prefix, self.n_bins, n_patches, head_width, device)
+        return bias, rotary_angles(n_prefix, self.n_bins, n_patches, head_width, causal.device)
 
     def _of_bins(self, tokens: Tensor, bins: Tensor) -> Tensor:
         """Return the states of the tokens after the prefix, in the shape of ``bins``."""

@@ -11,13 +11,13 @@ import torch
 T = TypeVar("T")
 
 
-def ahead(items: Iterator[T], device: torch.device) -> Iterator[T]:
-    """Yield ``items``; for a GPU the next one is made by a thread of its own, one item ahead of who asks.
+def ahead(items: Iterator[T], device: torch.device, pin: Callable[[T], T]) -> Iterator[T]:
+    """Yield ``items``; for a GPU a thread makes the next one, and lets ``pin`` put it where the GPU can fetch it.
 
     On a CPU, where making an item and using it would share the same cores, nothing runs ahead.
     """
     if device.type == "cuda":
-        yield from in_thread(items, lambda: torch.cuda.set_device(device))
+        yield from in_thread(map(pin, items), lambda: torch.cuda.set_device(device))
     else:
         yield from items
 

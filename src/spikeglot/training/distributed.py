@@ -55,7 +55,7 @@ class Ranks:
             # where a launcher shows each process one GPU only, that one is number 0
             device = torch.device("cuda", self.local_rank % torch.cuda.device_count())
         torch.cuda.set_device(device)
-        return torch.device("cuda", torch.cuda.current_device())
+        return device
 
     def any(self, flag: bool) -> bool:
         """Return whether any rank says so."""

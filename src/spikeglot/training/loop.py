@@ -80,8 +80,8 @@ def train(
         steps = recipe.train.steps
         with StopRequest() as stop:
             todo = shares(recipe, train_sessions, position.step, model.token_units, costs, ranks)
-            for step, groups, weight, n_trials in ahead(todo, device):
-                reports.begin()
+            reports.begin()
+            for step, groups, weight, n_trials in ahead(todo, device, StepShare.pinned):
                 if freeze is not None:
                     freeze(step)
                 loss = training_step(model, optimiser, [g.to(device) for g in groups], recipe, step, ranks, weight)
@@ -97,6 +97,7 @@ def train(
                     run.save_last(checkpoint, optimiser, position)
                     listen(Stopped(step + 1, steps))
                     return False
+                reports.begin()
     return True
 
 
@@ -144,6 +145,10 @@ class StepShare(NamedTuple):
     groups: list[Group]
     weight: float
     n_trials: int
+
+    def pinned(self) -> StepShare:
+        """Return the same in memory that a GPU can fetch it from by itself."""
+        return self._replace(groups=[group.pinned() for group in self.groups])
 
 
 def shares(

@@ -28,7 +28,7 @@ class StepReports:
         self._since = 0.0
 
     def begin(self) -> None:
-        """Note that a step begins."""
+        """Note that a step begins, with the making of its batch."""
         if not self._waiting:
             self._since = time.perf_counter()
 

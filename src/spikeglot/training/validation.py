@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from spikeglot.batch import SessionTensors, mean_count
-from spikeglot.masking.mask import PROMPTS
+from spikeglot.masking.mask import PROMPTS, moved
 from spikeglot.masking.tasks import Questions, ask, questions
 from spikeglot.models.held_out import HeldOut
 from spikeglot.models.mtm import MtM
@@ -132,11 +132,11 @@ class Validation:
         prompt = PROMPTS.index(asked.told if self.prompted else "none")
         for trial in trials.unique():
             its = rows[trials == trial]
-            counts, start_s = session.at(trial[None]).to(device), session.start_s[trial[None]].to(device)
-            targets = [asked.target[row].nonzero()[:, 0].to(device) for row in its]
+            counts, start_s = moved(session.at(trial[None]), device), moved(session.start_s[trial[None]], device)
+            targets = [moved(asked.target[row].nonzero()[:, 0], device) for row in its]
             held_out = HeldOut(model, session.session_id, counts, start_s)
             prompts = torch.full((len(its),), prompt, device=device)
-            found = held_out.predict(asked.visible[its].to(device), targets, prompts)
+            found = held_out.predict(moved(asked.visible[its], device), targets, prompts)
             for units, log_rate in zip(targets, found, strict=True):
                 yield Scored(log_rate, counts[:, :, units], units)
 

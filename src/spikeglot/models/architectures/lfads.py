@@ -79,7 +79,7 @@ class LFADS(Architecture):
 
     def forward(self, channels: Tensor, prefix: Tensor, causal: Tensor) -> Coded:
         heard = self.input_dropout(channels[:, :, 0] + self.told(prefix.sum(1))[:, None])
-        both_ways = (~causal).to(heard)[:, None]
+        both_ways = (~causal).to(heard.dtype)[:, None]
         first, penalty = self._first(heard, both_ways)
         state = self.first_state(first)
         encoded = self.input_encoder(heard)[0]
