@@ -30,10 +30,10 @@ from benchmarks.training import training_rows
 from spikeglot.device import pick_device
 
 PARTS = {
-    "training": training_rows,
+    "training": lambda size, device, rows: training_rows(size, device),
     "shares": lambda size, device, rows: share_rows(size, device),
     "curve": lambda size, device, rows: curve_rows(size, device),
-    "evaluation": evaluation_rows,
+    "evaluation": lambda size, device, rows: evaluation_rows(size, device),
     "memory": lambda size, device, rows: memory_rows(size),
     "data": lambda size, device, rows: data_rows(size, rows),
     "scaling": scaling_rows,

@@ -10,9 +10,11 @@ from functools import partial
 import numpy as np
 import torch
 
+from benchmarks.ceilings import ceiling_ways, peaks
 from benchmarks.flops import pass_flops
+from benchmarks.machine import precisions
 from benchmarks.reference import Reference, reference_held_out
-from benchmarks.rows import Row, ceiling_flops
+from benchmarks.rows import Row
 from benchmarks.sizes import ALL_CLUSTERS, Size, model_of, recipe_of, session_of
 from benchmarks.timing import in_turn
 from spikeglot.batch import SessionTensors
@@ -23,19 +25,15 @@ from spikeglot.precision import PRECISIONS
 from spikeglot.settings import TASKS
 
 
-def evaluation_rows(size: Size, device: torch.device, known: list[Row]) -> list[Row]:
+def evaluation_rows(size: Size, device: torch.device) -> list[Row]:
     """Return milliseconds per (trial, question) pair by task and precision; co-smoothing also where many are silent."""
     rows = []
     for task in TASKS:
-        rows += _task_rows(size, device, known, task, session_of(size))
-    return rows + _task_rows(
-        size, device, known, "co-smoothing", session_of(size, rates=ALL_CLUSTERS), ", all clusters"
-    )
+        rows += _task_rows(size, device, task, session_of(size))
+    return rows + _task_rows(size, device, "co-smoothing", session_of(size, rates=ALL_CLUSTERS), ", all clusters")
 
 
-def _task_rows(
-    size: Size, device: torch.device, known: list[Row], task: str, session: SessionTensors, of_what: str = ""
-) -> list[Row]:
+def _task_rows(size: Size, device: torch.device, task: str, session: SessionTensors, of_what: str = "") -> list[Row]:
     """Measure some questions, and say what a pair costs where all are asked.
 
     A pass costs the same wherever it is asked for; how many passes all questions of the same trials need is counted.
@@ -48,16 +46,18 @@ def _task_rows(
     made, needed = (n_passes(its, session, size) for its in (asked, everything))
     n_pairs = len(everything) * size.n_tested
     ways: dict[str, Callable[[], object]] = {"reference": lambda: ask_reference(reference, counts, asked)}
-    for precision in (r.precision for r in known if r.what == "matrix products"):
+    ways |= ceiling_ways(size, device)
+    for precision in precisions(size, device):
         ways[precision] = partial(ask_product, model, session, asked, size, precision)
     seconds = in_turn(ways, max(1, size.repeats // 2))
-    plain = seconds.pop("reference") / (len(asked) * size.n_tested)
-    share = pass_flops(size, 1) / plain / ceiling_flops(known, "float32")
+    peak = peaks(size, device, seconds)
+    plain = seconds["reference"] / (len(asked) * size.n_tested)
+    share = pass_flops(size, 1) / plain / peak["float32"]
     rows = [Row("evaluation", f"{task}{of_what}, reference", "float32", 1e3 * plain, "ms per pair", share, 1.0)]
-    for precision, of in seconds.items():
-        a_pass = of / made
+    for precision in precisions(size, device):
+        a_pass = seconds[precision] / made
         a_pair = a_pass * needed / n_pairs
-        share = pass_flops(size, 1) / a_pass / ceiling_flops(known, precision)
+        share = pass_flops(size, 1) / a_pass / peak[precision]
         note = f"{needed:,} passes of {1e3 * a_pass:.3g} ms for {n_pairs:,} pairs"
         if precision == "bfloat16":
             note = f"{note}; {bits_lost(model, session, asked, size):+.1e} bits/spike by rounding"

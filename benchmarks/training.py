@@ -8,10 +8,11 @@ from itertools import count
 
 import torch
 
+from benchmarks.ceilings import ceiling_ways, peaks
 from benchmarks.flops import N_PREFIX, step_flops
 from benchmarks.machine import precisions
 from benchmarks.reference import Reference, draw_masks, reference_optimiser, reference_step
-from benchmarks.rows import Row, ceiling_flops
+from benchmarks.rows import Row
 from benchmarks.sizes import Size, model_of, recipe_of, session_of, sessions_of
 from benchmarks.timing import in_turn
 from spikeglot.batch import SessionTensors, masked_groups
@@ -32,9 +33,10 @@ TRIALS_PER_SESSION = 420
 """About how many training trials a session of the IBL's repeated site has: 70 % of some 600."""
 
 
-def training_rows(size: Size, device: torch.device, known: list[Row]) -> list[Row]:
+def training_rows(size: Size, device: torch.device) -> list[Row]:
     """Return what a step takes, masks included: the reference, one session, several mixed in a batch, fine-tuning."""
     ways: dict[str, Callable[[], object]] = {
+        **ceiling_ways(size, device),
         "reference": reference_way(size, device),
         "reference stitchers": reference_way(size, device, frozen=True),
     }
@@ -44,16 +46,17 @@ def training_rows(size: Size, device: torch.device, known: list[Row]) -> list[Ro
         ways[f"many {precision}"] = ProductWay(size, device, precision, n_sessions=size.n_pretrained)
         ways[f"stitchers {precision}"] = ProductWay(size, device, precision, frozen=True)
     seconds = in_turn(ways, size.repeats)
+    peak = peaks(size, device, seconds)
     plain, plain_stitchers = seconds["reference"], seconds["reference stitchers"]
-    rows = [_row("reference", "float32", plain, size, known, plain)]
+    rows = [_row("reference", "float32", plain, size, peak, plain)]
     tuning = [_tuning_row("step, stitchers only, reference", "float32", plain_stitchers, plain_stitchers)]
     for precision in precisions(size, device):
         names = ("one session", "mixed", "many", "stitchers")
         one, mixed, many, stitchers = (seconds[f"{name} {precision}"] for name in names)
-        rows.append(_row("one session", precision, one, size, known, plain))
+        rows.append(_row("one session", precision, one, size, peak, plain))
         note = f"{mixed / one:.2f} x one session"
-        rows.append(_row(f"{size.n_mixed} sessions mixed", precision, mixed, size, known, plain, note))
-        rows.append(_row(f"{size.n_pretrained} sessions", precision, many, size, known, plain, whole_run(size, many)))
+        rows.append(_row(f"{size.n_mixed} sessions mixed", precision, mixed, size, peak, plain, note))
+        rows.append(_row(f"{size.n_pretrained} sessions", precision, many, size, peak, plain, whole_run(size, many)))
         # fine-tuning everything is the step of one session: only what is frozen differs
         note = f"{stitchers / one:.2f} x one session with everything"
         tuning.append(_tuning_row("step, stitchers only", precision, stitchers, plain_stitchers, note))
@@ -72,8 +75,10 @@ def _tuning_row(what: str, precision: str, seconds: float, plain: float, note: s
     return Row("fine-tuning", what, precision, 1e3 * seconds, "ms", times_reference=plain / seconds, note=note)
 
 
-def _row(what: str, precision: str, seconds: float, size: Size, known: list[Row], plain: float, note: str = "") -> Row:
-    share = step_flops(size) / seconds / ceiling_flops(known, precision)
+def _row(
+    what: str, precision: str, seconds: float, size: Size, peak: dict[str, float], plain: float, note: str = ""
+) -> Row:
+    share = step_flops(size) / seconds / peak[precision]
     return Row("training step", what, precision, 1e3 * seconds, "ms", share, plain / seconds, note)
 
 
